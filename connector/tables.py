@@ -1,0 +1,127 @@
+"""The logical tables: the contract between a user's physical tables and everything that is computed from them.
+
+A configuration maps physical columns (or expressions over them) onto these names. Everything after the mapping reads
+these names only, so a feature never knows where its data came from. All times are UTC ``TIMESTAMP`` once mapped; money is
+``DECIMAL(18, 2)`` in the shop's currency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MONEY = "DECIMAL(18, 2)"
+TIMESTAMP = "TIMESTAMP"
+TEXT = "VARCHAR"
+INTEGER = "BIGINT"
+NUMBER = "DOUBLE"
+BOOLEAN = "BOOLEAN"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One contracted column: its logical name, type, and what it means."""
+
+    name: str
+    type: str
+    meaning: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One contracted table.
+
+    Attributes:
+        name: Logical name, as in the configuration's ``tables``.
+        key: The columns that identify a row; empty for a table without one.
+        columns: Contracted columns. A mapping may add others, which are carried along as they are.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns that a mapping must give."""
+        return tuple(column.name for column in self.columns if column.required)
+
+    def column(self, name: str) -> Column | None:
+        """The contracted column of that name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+CUSTOMERS = Table(
+    "customers",
+    key=("customer_id",),
+    columns=(
+        Column("customer_id", TEXT, "the shop's own id of a customer", required=True),
+        Column("email", TEXT, "e-mail address as the customer typed it"),
+        Column("phone", TEXT, "telephone number"),
+        Column("created_at", TIMESTAMP, "when the customer account was made"),
+        Column("updated_at", TIMESTAMP, "when the row last changed; picks the latest of duplicates"),
+        Column("country", TEXT, "country code"),
+        Column("city", TEXT, "city"),
+        Column("birth_year", INTEGER, "year of birth"),
+        Column("acquisition_channel", TEXT, "where the customer came from"),
+    ),
+)
+
+ORDERS = Table(
+    "orders",
+    key=("order_id",),
+    columns=(
+        Column("order_id", TEXT, "the shop's own id of an order", required=True),
+        Column("customer_id", TEXT, "who ordered", required=True),
+        Column("ordered_at", TIMESTAMP, "when the order was placed", required=True),
+        Column("gross", MONEY, "value of goods before discount and refund", required=True),
+        Column("discount", MONEY, "discount on the order, positive"),
+        Column("refund", MONEY, "money given back, positive"),
+        Column("shipping", MONEY, "shipping paid by the customer"),
+        Column("margin", MONEY, "contribution margin of the order, where the shop knows it"),
+        Column("status", TEXT, "paid, shipped, cancelled, ..."),
+        Column("is_return", BOOLEAN, "the row takes goods back: netted, never counted as an order"),
+        Column("channel", TEXT, "web, app, pos, ..."),
+    ),
+)
+
+ORDER_ITEMS = Table(
+    "order_items",
+    key=(),
+    columns=(
+        Column("order_id", TEXT, "the order that the line belongs to", required=True),
+        Column("product_id", TEXT, "what was bought", required=True),
+        Column("quantity", NUMBER, "pieces; negative when returned", required=True),
+        Column("price", MONEY, "price of one piece", required=True),
+        Column("unit_cost", MONEY, "cost of one piece"),
+    ),
+)
+
+PRODUCTS = Table(
+    "products",
+    key=("product_id",),
+    columns=(
+        Column("product_id", TEXT, "the shop's own id of a product", required=True),
+        Column("name", TEXT, "title"),
+        Column("category", TEXT, "first category level"),
+        Column("subcategory", TEXT, "second category level"),
+        Column("brand", TEXT, "brand"),
+        Column("price", MONEY, "list price"),
+    ),
+)
+
+CONSENTS = Table(
+    "consents",
+    key=(),
+    columns=(
+        Column("person", TEXT, "e-mail or customer id, as the configuration's `key` says", required=True),
+        Column("purpose", TEXT, "marketing, profiling, advertising, ...", required=True),
+        Column("channel", TEXT, "email, sms, web, ads, ...", required=True),
+        Column("status", TEXT, "granted or withdrawn (mapped from the source's own words)", required=True),
+        Column("at", TIMESTAMP, "when the person said so", required=True),
+        Column("source", TEXT, "form, import, preference centre, ..."),
+    ),
+)
+
+TABLES: dict[str, Table] = {t.name: t for t in (CUSTOMERS, ORDERS, ORDER_ITEMS, PRODUCTS, CONSENTS)}
+"""Every logical table by name."""

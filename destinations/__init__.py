@@ -1,0 +1,1 @@
+"""Destination adapters; each translates one batch of changes into one vendor's requests."""
