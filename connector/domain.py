@@ -40,11 +40,19 @@ class Action(enum.StrEnum):
 
 
 class Stage(enum.IntEnum):
-    """The order in which a run sends: nothing can hold the first stage."""
+    """The order in which a run sends, each stage finished before the next begins.
+
+    Leaving comes before joining, because one vendor record can leave under an old address and join under a new one.
+    """
 
     WITHDRAW = 0
-    RECORDS = 1
-    MEMBERS = 2
+    """Explicit withdrawals, exclusions and erasures; no guard holds these."""
+    LEAVE = 1
+    """Other removals from lists, and properties being cleared."""
+    RECORDS = 2
+    """Properties; at some vendors a record must exist before it can join a list."""
+    JOIN = 3
+    """Additions to lists."""
 
 
 class Arm(enum.StrEnum):

@@ -1,0 +1,160 @@
+"""Who may be written to at each destination: address, consent, exclusions, and whether the vendor knows the person.
+
+Made before arms are drawn, and the same for every arm, so that treatment and holdout stay comparable. Relations read:
+``profiles``, ``permissions``, ``exclusions``, ``segment_members``, ``st_records``, ``st_memberships``, ``cfg_*``.
+Relation made: ``reach(destination, profile_id, match_value, match_key, record_id, blocked)``; ``blocked`` is NULL for people
+who may be written to, else the first reason of
+
+``consent_withdrawn`` | ``excluded`` | ``no_address`` | ``no_consent`` | ``same_vendor_record`` | ``not_at_destination``
+
+The first two are the person's own will and are carried out at once, whatever a guard says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from connector.audiences.specs import instant
+
+if TYPE_CHECKING:
+    import duckdb
+
+EXPLICIT = ("consent_withdrawn", "excluded")
+"""Reasons that bypass every guard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The vendor's answer for one address: its record id, or None when it knows nobody of that address."""
+
+    match_key: str
+    profile_id: str
+    match_value: str
+    record_id: str | None
+
+
+def build_reach(con: duckdb.DuckDBPyConnection) -> None:
+    """Create ``reach`` from addresses, consent and exclusions alone; the vendor is asked afterwards."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE reach AS
+        WITH everyone AS (
+            SELECT
+                d.destination, d.purpose, d.channel, p.profile_id,
+                CASE d.match_on WHEN 'email' THEN p.email WHEN 'customer_id' THEN p.customer_id
+                     ELSE p.profile_id END AS match_value
+            FROM profiles p CROSS JOIN cfg_destinations d
+        ),
+        barred AS (SELECT DISTINCT profile_id FROM exclusions WHERE applies_to IS NULL)
+        SELECT
+            e.destination, e.profile_id, e.match_value, md5(e.match_value) AS match_key,
+            CAST(NULL AS TEXT) AS record_id,
+            CASE
+                WHEN e.purpose IS NOT NULL AND c.status = 'withdrawn' THEN 'consent_withdrawn'
+                WHEN b.profile_id IS NOT NULL THEN 'excluded'
+                WHEN e.match_value IS NULL THEN 'no_address'
+                WHEN e.purpose IS NOT NULL AND c.status IS DISTINCT FROM 'granted' THEN 'no_consent'
+            END AS blocked
+        FROM everyone e
+        LEFT JOIN permissions c
+            ON c.profile_id = e.profile_id AND c.purpose = e.purpose AND c.channel = e.channel
+        LEFT JOIN barred b ON b.profile_id = e.profile_id
+        """
+    )
+
+
+def to_look_up(
+    con: duckdb.DuckDBPyConnection, destination: str, *, now: datetime
+) -> list[tuple[str, str, str]]:
+    """People whose record id at the vendor is needed and unknown.
+
+    Needed: somebody whom a campaign or the destination's own properties address, or whom we may have to take off a list.
+
+    Returns:
+        Triples of match key, profile id and match value.
+    """
+    return con.execute(
+        f"""
+        WITH wanted AS (
+            SELECT r.match_key, r.profile_id, r.match_value
+            FROM reach r
+            JOIN cfg_destinations d USING (destination)
+            WHERE r.destination = $destination AND r.blocked IS NULL AND (
+                d.writes_everyone
+                OR r.profile_id IN (
+                    SELECT s.profile_id FROM segment_members s
+                    JOIN cfg_campaigns c ON c.segment = s.segment AND c.active
+                    JOIN cfg_targets t ON t.campaign = c.campaign AND t.destination = $destination
+                )
+            )
+        ),
+        unknown AS (
+            SELECT w.match_key, w.profile_id, w.match_value
+            FROM wanted w
+            LEFT JOIN st_records k ON k.destination = $destination AND k.match_key = w.match_key
+            JOIN cfg_destinations d ON d.destination = $destination
+            WHERE k.record_id IS NULL AND (
+                k.checked_at IS NULL
+                OR CAST(k.checked_at AS TIMESTAMP) <= {instant(now)} - to_seconds(CAST(d.recheck_days * 86400 AS BIGINT))
+            )
+        ),
+        stranded AS (
+            SELECT k.match_key, k.profile_id, k.match_value
+            FROM st_records k
+            JOIN st_memberships m ON m.destination = k.destination AND m.match_key = k.match_key
+            WHERE k.destination = $destination AND k.record_id IS NULL AND m.presence <> 'no'
+        )
+        SELECT DISTINCT * FROM (SELECT * FROM unknown UNION ALL SELECT * FROM stranded) ORDER BY match_key
+        """,
+        {"destination": destination},
+    ).fetchall()
+
+
+def look_up(
+    people: Sequence[tuple[str, str, str]],
+    find: Callable[[Sequence[str]], Mapping[str, str]],
+) -> list[Found]:
+    """Ask the vendor who of them it knows."""
+    known = find([value for _, _, value in people])
+    return [Found(key, profile, value, known.get(value)) for key, profile, value in people]
+
+
+def apply_records(con: duckdb.DuckDBPyConnection) -> None:
+    """Complete ``reach`` with what the ledger knows of the vendors' records.
+
+    Two of our profiles that are one record at the vendor would be written twice, perhaps from two arms: only one of them,
+    the one that the vendor has something of already, else the smallest id, stays reachable.
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE reach AS
+        WITH joined AS (
+            SELECT
+                r.destination, r.profile_id, r.match_value, r.match_key, k.record_id, r.blocked,
+                d.looks_up, d.creates, k.presence
+            FROM reach r
+            JOIN cfg_destinations d USING (destination)
+            LEFT JOIN st_records k ON k.destination = r.destination AND k.match_key = r.match_key
+        ),
+        ranked AS (
+            SELECT *,
+                row_number() OVER (
+                    PARTITION BY destination, record_id
+                    ORDER BY CASE WHEN blocked IS NULL THEN 0 ELSE 1 END,
+                             CASE WHEN presence IN ('yes', 'maybe') THEN 0 ELSE 1 END, profile_id
+                ) AS place
+            FROM joined
+        )
+        SELECT
+            destination, profile_id, match_value, match_key, record_id,
+            CASE
+                WHEN blocked IS NOT NULL THEN blocked
+                WHEN record_id IS NOT NULL AND place > 1 THEN 'same_vendor_record'
+                WHEN looks_up AND NOT creates AND record_id IS NULL THEN 'not_at_destination'
+            END AS blocked
+        FROM ranked
+        """
+    )

@@ -1,0 +1,430 @@
+"""What we know to be delivered, and how a crash or a time-out loses nobody.
+
+Before a request leaves, its rows are written as ``maybe`` (the *intent*); the answer settles them. So a row that a killed
+process left behind says "unknown", and the next plan sends it again, or removes it when it is no longer wanted. There is
+no retry queue: the difference between what is wanted and this ledger is the queue.
+
+========================  ================================  =========================================
+answer                    presence afterwards               next plan
+========================  ================================  =========================================
+intent written            maybe                             --
+delivered                 yes (removal: no)                 unchanged
+deferred, crash           maybe                             sent again; removed when not wanted
+rejected add or update    as before the intent              blocked until its fingerprint changes
+rejected removal          maybe                             sent again every run, and alerted
+suppressed                as before the intent              blocked until its fingerprint changes
+missing                   no                                looked up again later
+========================  ================================  =========================================
+
+A change carries the row version that its plan saw. A row that has moved since is skipped and reported, never overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from connector.domain import Change, Outcome, Presence, RecordResult
+from connector.state import schema
+from connector.state.database import State
+
+
+NOT_FOUND = "NOT_FOUND"
+"""Block code of people whom the vendor does not know; lifted as soon as a look-up finds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change together with what the ledger must remember of it.
+
+    Attributes:
+        change: What is sent.
+        match_key: Digest of the match value; the ledger's key.
+        fingerprint: Of the desired state; None when the person leaves (a removal, or properties being cleared).
+        fields: Names of our properties that hold a value once the change is delivered.
+        claims: The campaigns that claim the membership.
+        expected_version: The ledger row's version that the plan saw; None when there was no row.
+        reason: Why, in words of the plan; shown in the row issues.
+    """
+
+    change: Change
+    match_key: str
+    fingerprint: str | None
+    fields: tuple[str, ...] = ()
+    claims: str = ""
+    expected_version: int | None = None
+    reason: str = ""
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the change takes something away; such a change is never blocked."""
+        return self.fingerprint is None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Intents that were written, with the presence of each before; and those whose row has moved."""
+
+    accepted: tuple[Intent, ...]
+    before: Mapping[int, Presence]
+    moved: tuple[Intent, ...]
+
+
+class Ledger:
+    """The two ledgers of one destination."""
+
+    def __init__(self, state: State, destination: str) -> None:
+        self._engine = state.engine
+        self._destination = destination
+
+    # ------------------------------------------------------------------ intent
+    def begin(self, intents: Sequence[Intent], *, audience_id: str | None) -> Begun:
+        """Write down what is about to be sent, in one transaction.
+
+        Args:
+            intents: One batch of one kind, each with its own ``match_key``.
+            audience_id: The list, for memberships; None for records.
+        """
+        table, scope = self._table(audience_id)
+        with self._engine.begin() as connection:
+            rows = {
+                row.match_key: row
+                for row in connection.execute(
+                    sa.select(table).where(
+                        *(table.c[name] == value for name, value in scope.items()),
+                        table.c.match_key.in_([intent.match_key for intent in intents]),
+                    )
+                )
+            }
+            accepted: list[Intent] = []
+            moved: list[Intent] = []
+            before: dict[int, Presence] = {}
+            for intent in intents:
+                row = rows.get(intent.match_key)
+                version = None if row is None else row.version
+                if version != intent.expected_version:
+                    moved.append(intent)
+                    continue
+                accepted.append(intent)
+                before[intent.change.change_id] = (
+                    Presence.NO if row is None else Presence(row.presence)
+                )
+            if accepted:
+                values = [
+                    scope
+                    | {
+                        "match_key": intent.match_key,
+                        "profile_id": intent.change.profile_id,
+                        "presence": Presence.MAYBE.value,
+                        "version": 1,
+                    }
+                    | (
+                        {
+                            "match_value": intent.change.match_value,
+                            # What may hold a value until it is settled: the old fields and the new ones.
+                            "fields": json.dumps(
+                                sorted({*intent.fields, *_fields_of(rows.get(intent.match_key))})
+                            ),
+                        }
+                        if audience_id is None
+                        else {"claims": intent.claims}
+                    )
+                    for intent in accepted
+                ]
+                statement = upsert(table)
+                changed: dict[str, Any] = {
+                    "presence": Presence.MAYBE.value,
+                    "profile_id": statement.excluded.profile_id,
+                    "version": table.c.version + 1,
+                }
+                if audience_id is None:
+                    changed["match_value"] = statement.excluded.match_value
+                    changed["fields"] = statement.excluded.fields
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=[*scope, "match_key"], set_=changed
+                    ),
+                    values,
+                )
+        return Begun(tuple(accepted), before, tuple(moved))
+
+    # ------------------------------------------------------------------ answers
+    def settle(
+        self,
+        begun: Begun,
+        results: Sequence[RecordResult],
+        *,
+        audience_id: str | None,
+    ) -> None:
+        """Write down what became of a batch, in one transaction.
+
+        Args:
+            begun: What :meth:`begin` returned.
+            results: One for each accepted intent; intents without a result stay ``maybe``.
+            audience_id: As given to :meth:`begin`.
+        """
+        by_id = {result.change_id: result for result in results}
+        settle_one = self._settled_record if audience_id is None else self._settled_membership
+        table, scope = self._table(audience_id)
+        groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        missing: list[str] = []
+        for intent in begun.accepted:
+            result = by_id.get(intent.change.change_id)
+            if result is None:
+                continue
+            values = settle_one(intent, result, begun.before[intent.change.change_id])
+            if result.outcome is Outcome.MISSING:
+                missing.append(intent.match_key)
+            if values:
+                groups.setdefault(tuple(sorted(values)), []).append(
+                    {f"new_{name}": value for name, value in values.items()}
+                    | {"key": intent.match_key}
+                )
+        with self._engine.begin() as connection:
+            for names, rows in groups.items():
+                connection.execute(
+                    sa.update(table)
+                    .where(
+                        *(table.c[name] == value for name, value in scope.items()),
+                        table.c.match_key == sa.bindparam("key"),
+                    )
+                    .values(
+                        {name: sa.bindparam(f"new_{name}") for name in names}
+                        | {"version": table.c.version + 1}
+                    ),
+                    rows,
+                )
+            if missing:
+                self._doubt(connection, missing)
+
+    def _settled_record(
+        self, intent: Intent, result: RecordResult, before: Presence
+    ) -> dict[str, Any]:
+        known = {"record_id": result.record_id} if result.record_id is not None else {}
+        match result.outcome:
+            case Outcome.DELIVERED:
+                return known | {
+                    "presence": (Presence.NO if intent.leaves else Presence.YES).value,
+                    "fingerprint": intent.fingerprint,
+                    "fields": json.dumps(list(intent.fields)),
+                    "blocked_fingerprint": None,
+                    "blocked_code": None,
+                    "checked_at": None,
+                }
+            case Outcome.REJECTED | Outcome.SUPPRESSED if not intent.leaves:
+                return known | {
+                    "presence": before.value,
+                    "blocked_fingerprint": intent.fingerprint,
+                    "blocked_code": result.code,
+                }
+            case Outcome.MISSING:
+                return {
+                    "presence": Presence.NO.value,
+                    "fields": "[]",
+                    "fingerprint": None,
+                    "blocked_fingerprint": intent.fingerprint,
+                    "blocked_code": NOT_FOUND,
+                }
+            case _:
+                return known
+
+    def _settled_membership(
+        self, intent: Intent, result: RecordResult, before: Presence
+    ) -> dict[str, Any]:
+        match result.outcome:
+            case Outcome.DELIVERED:
+                return {
+                    "presence": (Presence.NO if intent.leaves else Presence.YES).value,
+                    "claims": intent.claims,
+                    "blocked_fingerprint": None,
+                    "blocked_code": None,
+                }
+            case Outcome.REJECTED | Outcome.SUPPRESSED if not intent.leaves:
+                return {
+                    "presence": before.value,
+                    "blocked_fingerprint": intent.fingerprint,
+                    "blocked_code": result.code,
+                }
+            case Outcome.MISSING:
+                # Nobody of that id: certainly not on the list. Whether the person exists elsewhere is looked up again.
+                return {
+                    "presence": Presence.NO.value,
+                    "blocked_fingerprint": intent.fingerprint,
+                    "blocked_code": NOT_FOUND,
+                }
+            case _:
+                return {}
+
+    def _doubt(self, connection: sa.Connection, match_keys: list[str]) -> None:
+        """The vendor has no record of these ids: look the people up again, and doubt their other memberships."""
+        records, memberships = schema.records, schema.memberships
+        connection.execute(
+            sa.update(records)
+            .where(records.c.destination == self._destination, records.c.match_key.in_(match_keys))
+            .values(record_id=None, checked_at=None, version=records.c.version + 1)
+        )
+        connection.execute(
+            sa.update(memberships)
+            .where(
+                memberships.c.destination == self._destination,
+                memberships.c.match_key.in_(match_keys),
+                memberships.c.presence == Presence.YES.value,
+            )
+            .values(presence=Presence.MAYBE.value, version=memberships.c.version + 1)
+        )
+
+    # ------------------------------------------------------------------ what the vendor told us while planning
+    def learn_records(self, found: Sequence[Mapping[str, str | None]], *, at: str) -> None:
+        """Store the vendor's answer to a look-up.
+
+        Args:
+            found: Mappings with ``match_key``, ``profile_id``, ``match_value`` and ``record_id`` (None: no such person).
+            at: The instant of the look-up, ISO text.
+        """
+        if not found:
+            return
+        table = schema.records
+        statement = upsert(table)
+        rows = [
+            {
+                "destination": self._destination,
+                "match_key": row["match_key"],
+                "profile_id": row["profile_id"],
+                "match_value": row["match_value"],
+                "record_id": row["record_id"],
+                "presence": Presence.NO.value,
+                "checked_at": at if row["record_id"] is None else None,
+                "version": 1,
+            }
+            for row in found
+        ]
+        absent = [row["match_key"] for row in rows if row["record_id"] is None]
+        with self._engine.begin() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["destination", "match_key"],
+                    set_={
+                        "record_id": statement.excluded.record_id,
+                        "checked_at": statement.excluded.checked_at,
+                        "version": table.c.version + 1,
+                    },
+                ),
+                rows,
+            )
+            for start in range(0, len(absent), 10_000):
+                keys = absent[start : start + 10_000]
+                # The vendor knows nobody of that address, so nothing of ours can be there.
+                connection.execute(
+                    sa.update(schema.memberships)
+                    .where(
+                        schema.memberships.c.destination == self._destination,
+                        schema.memberships.c.match_key.in_(keys),
+                        schema.memberships.c.presence != Presence.NO.value,
+                    )
+                    .values(presence=Presence.NO.value, version=schema.memberships.c.version + 1)
+                )
+                connection.execute(
+                    sa.update(table)
+                    .where(
+                        table.c.destination == self._destination,
+                        table.c.match_key.in_(keys),
+                        table.c.presence != Presence.NO.value,
+                    )
+                    .values(presence=Presence.NO.value, fields="[]", fingerprint=None)
+                )
+
+    def adopt_audience(
+        self,
+        *,
+        name: str,
+        audience_id: str,
+        campaign: str,
+        arm: str,
+        foreign: Sequence[str],
+        at: str,
+    ) -> None:
+        """Remember a list; ``foreign`` are the vendor's ids of members that were there before us."""
+        with self._engine.begin() as connection:
+            statement = upsert(schema.audiences)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["destination", "name"],
+                    set_={
+                        "audience_id": statement.excluded.audience_id,
+                        "status": "present",
+                        "campaign": statement.excluded.campaign,
+                        "arm": statement.excluded.arm,
+                        "since": statement.excluded.since,
+                    },
+                ),
+                {
+                    "destination": self._destination,
+                    "name": name,
+                    "audience_id": audience_id,
+                    "campaign": campaign,
+                    "arm": arm,
+                    "status": "present",
+                    "since": at,
+                },
+            )
+            if foreign:
+                connection.execute(
+                    upsert(schema.foreign_members).on_conflict_do_nothing(),
+                    [
+                        {
+                            "destination": self._destination,
+                            "audience_id": audience_id,
+                            "member": member,
+                        }
+                        for member in foreign
+                    ],
+                )
+
+    def lose_audience(self, audience_id: str) -> None:
+        """The vendor deleted a list: its memberships are gone, and it must be built anew."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(schema.audiences)
+                .where(
+                    schema.audiences.c.destination == self._destination,
+                    schema.audiences.c.audience_id == audience_id,
+                )
+                .values(status="deleted")
+            )
+            connection.execute(
+                sa.update(schema.memberships)
+                .where(
+                    schema.memberships.c.destination == self._destination,
+                    schema.memberships.c.audience_id == audience_id,
+                    schema.memberships.c.presence != Presence.NO.value,
+                )
+                .values(presence=Presence.NO.value, version=schema.memberships.c.version + 1)
+            )
+
+    def release(self, audience_id: str, match_keys: Sequence[str]) -> None:
+        """Forget memberships whose vendor record is now claimed through another identity; nothing is sent."""
+        table = schema.memberships
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(
+                    table.c.destination == self._destination,
+                    table.c.audience_id == audience_id,
+                    table.c.match_key.in_(list(match_keys)),
+                )
+                .values(presence=Presence.NO.value, version=table.c.version + 1)
+            )
+
+    def _table(self, audience_id: str | None) -> tuple[sa.Table, dict[str, str]]:
+        if audience_id is None:
+            return schema.records, {"destination": self._destination}
+        return schema.memberships, {"destination": self._destination, "audience_id": audience_id}
+
+
+def _fields_of(row: sa.Row[Any] | None) -> list[str]:
+    return [] if row is None else json.loads(row.fields)
