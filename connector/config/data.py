@@ -1,0 +1,297 @@
+"""What is read: project, sources, tables, quality, identity, consent, exclusion lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time
+from functools import cache
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
+
+from connector.config.values import (
+    Duration,
+    Expression,
+    Money,
+    Name,
+    Names,
+    Section,
+    Share,
+    Text,
+    Texts,
+    Whole,
+    refuse,
+)
+
+KeyKind = Literal["email", "customer_id"]
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones()))
+
+
+def _zone(value: object) -> object:
+    if not isinstance(value, str) or value not in _zones():
+        raise refuse("a time zone of the IANA list, such as Europe/Berlin or UTC", words=_zones())
+    return value
+
+
+def _currency(value: str) -> str:
+    if len(value) != 3 or not value.isascii() or not value.isalpha() or not value.isupper():
+        raise refuse("a currency code of three capital letters, such as EUR")
+    return value
+
+
+def _project_name(value: str) -> str:
+    if len(value) > 64 or not all(c.isalnum() or c in " ._-" for c in value):
+        raise refuse("at most 64 letters, digits, spaces and the characters . _ -")
+    return value
+
+
+def _as_of(value: object) -> object:
+    if value == "now" or isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            return moment.date() if len(value) == 10 else moment
+    raise refuse("now, a day such as 2026-03-01, or an instant such as 2026-03-01T06:00:00+01:00")
+
+
+class Project(Section):
+    """Whose data this is, and how its times and amounts are meant.
+
+    Attributes:
+        as_of: ``now``, a day (its first instant in the project's time zone), or an instant.
+        state: Folder of the state database, relative to the file; or an address such as
+            ``postgresql://...``. Kept out of ``repr``: an address may hold a password.
+    """
+
+    name: Annotated[Text, AfterValidator(_project_name)]
+    timezone: Annotated[StrictStr, BeforeValidator(_zone)] = "UTC"
+    currency: Annotated[Text, AfterValidator(_currency)] = "EUR"
+    as_of: Annotated[Literal["now"] | datetime | date, BeforeValidator(_as_of)] = "now"
+    state: Text = Field(default="./state", repr=False)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The project's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def instant(self, now: datetime) -> datetime:
+        """The instant that a run computes everything as of, in UTC.
+
+        Args:
+            now: The present, aware; used when the file says ``now``.
+        """
+        if self.as_of == "now":
+            return now.astimezone(UTC)
+        if isinstance(self.as_of, datetime):
+            moment = self.as_of
+        else:
+            moment = datetime.combine(self.as_of, time())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
+
+
+class Source(Section):
+    """One place to read from.
+
+    Attributes:
+        type: ``duckdb`` (tables are addressed as ``source.table``), ``csv`` or ``parquet`` (the
+            source is the table).
+        path: A file, or a pattern of files, relative to the configuration.
+    """
+
+    type: Literal["duckdb", "csv", "parquet"]
+    path: Text = Field(repr=False)
+
+
+def _column_alone(value: object) -> object:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class ColumnTest(Section):
+    """A test of one logical column; it only warns above ``warn_above``, where that is given."""
+
+    column: Text
+    warn_above: Share | None = None
+
+
+class RelationshipTest(ColumnTest):
+    """Every value must be a key of the logical table ``to``."""
+
+    to: Name
+
+
+class AcceptedValuesTest(ColumnTest):
+    """Every value must be one of ``values``."""
+
+    values: tuple[StrictStr | StrictBool | StrictInt | StrictFloat, ...] = Field(min_length=1)
+
+
+TestKind = Literal[
+    "unique", "not_null", "valid_email", "non_negative", "relationship", "accepted_values"
+]
+_Simple = Annotated[ColumnTest | None, BeforeValidator(_column_alone)]
+
+
+class TableTest(Section):
+    """One test of a table: exactly one of the kinds is given."""
+
+    unique: _Simple = None
+    not_null: _Simple = None
+    valid_email: _Simple = None
+    non_negative: _Simple = None
+    relationship: RelationshipTest | None = None
+    accepted_values: AcceptedValuesTest | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which test it is."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
+    def test(self) -> ColumnTest:
+        """The test itself."""
+        found: ColumnTest = getattr(self, self.kind)
+        return found
+
+
+class Freshness(Section):
+    """How old the newest value of a physical column may be."""
+
+    column: Text
+    warn_after: Duration | None = None
+    error_after: Duration | None = None
+
+
+class Table(Section):
+    """Where a logical table is, and which column is which.
+
+    Attributes:
+        source: ``source.table`` for a database, ``source`` for files (key ``from``).
+        columns: Logical column -> physical column or expression.
+        dedupe: ``exact`` drops exact duplicates of physical rows first.
+        quarantine: Reason -> condition over physical columns; such rows are set aside and counted.
+        filter: Rows that belong to the table at all.
+        group_by: Physical columns (or expressions) to group by; then ``columns`` may hold
+            aggregates.
+    """
+
+    source: Text = Field(alias="from")
+    columns: Mapping[Name, Expression] = Field(min_length=1)
+    dedupe: Literal["exact"] | None = None
+    quarantine: Mapping[Name, Expression] = Field(default_factory=dict)
+    filter: Expression | None = None
+    group_by: Texts = ()
+    tests: tuple[TableTest, ...] = ()
+    freshness: Freshness | None = None
+
+
+class OrdersTable(Table):
+    """The orders, with two expressions over their logical columns.
+
+    Attributes:
+        net_revenue: What an order is worth; default
+            ``gross - coalesce(discount, 0) - coalesce(refund, 0)`` over the columns that are
+            mapped.
+        cancelled: Which rows cancel; they are netted and never count as orders.
+    """
+
+    net_revenue: Expression | None = None
+    cancelled: Expression | None = None
+
+
+class Tables(Section):
+    """The logical tables of :data:`connector.tables.TABLES` (consents come from ``consent``)."""
+
+    customers: Table
+    orders: OrdersTable
+    order_items: Table | None = None
+    products: Table | None = None
+
+    def items(self) -> Iterator[tuple[str, Table]]:
+        """Name and mapping of every table that is configured."""
+        for name in type(self).model_fields:
+            table = getattr(self, name)
+            if table is not None:
+                yield name, table
+
+
+class Quality(Section):
+    """What to do with imperfect rows.
+
+    Attributes:
+        duplicates: Two rows with one key: keep the latest, or stop.
+        exclude: Test accounts, as a condition over logical customer columns.
+        max_order_value: Orders above are set aside as impossible; in the shop's currency.
+    """
+
+    duplicates: Literal["keep_latest", "error"] = "keep_latest"
+    exclude: Expression | None = None
+    max_order_value: Money | None = None
+
+
+class Identity(Section):
+    """When two customers are one person.
+
+    Attributes:
+        shared_email: Customers with one e-mail address are merged into one profile, or set aside.
+        max_customers_per_email: More than these on one address are never merged.
+        never_merge_on: Patterns of addresses that many people share, such as ``info@*``.
+    """
+
+    shared_email: Literal["merge", "quarantine"] = "merge"
+    max_customers_per_email: Annotated[Whole, Field(ge=1)] = 5
+    never_merge_on: Texts = Field(default=(), repr=False)
+
+
+class Consent(Section):
+    """Who allowed what. No record means no.
+
+    Attributes:
+        key: What ``columns.person`` holds.
+        columns: Logical column (person, purpose, channel, status, at, source) -> physical column or
+            expression.
+        granted: Words of the source that mean yes; compared without regard to case.
+        withdrawn: Words that mean no; any other word is set aside and counted as no record.
+        purposes: Purposes to read; None: those that a destination requires.
+    """
+
+    source: Text = Field(alias="from")
+    key: KeyKind = "email"
+    columns: Mapping[Name, Expression] = Field(min_length=1)
+    granted: Texts = ("granted", "subscribed", "yes", "true", "opted_in")
+    withdrawn: Texts = ("withdrawn", "unsubscribed", "no", "false", "opted_out")
+    purposes: Names | None = None
+    freshness: Freshness | None = None
+
+
+class ExclusionList(Section):
+    """People who must not be reached: those of a table, or those that meet a condition.
+
+    Attributes:
+        key: What the table's column holds.
+        column: The table's column; default: the name of the key.
+        applies_to: Campaigns; None: all.
+    """
+
+    name: Name
+    source: Text | None = Field(default=None, alias="from")
+    key: Literal["email", "customer_id", "profile_id"] = "email"
+    column: Text | None = None
+    where: Expression | None = None
+    applies_to: Names | None = None

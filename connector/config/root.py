@@ -1,0 +1,138 @@
+"""The whole file as one value, with the way back from every part of it to its line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PrivateAttr
+
+from connector.config.activation import (
+    DEFAULT_METRICS,
+    Campaign,
+    Destination,
+    Guards,
+    Holdouts,
+    Metric,
+    PriorityList,
+    Segment,
+    Strategy,
+)
+from connector.config.data import (
+    Consent,
+    ExclusionList,
+    Identity,
+    Project,
+    Quality,
+    Source,
+    Tables,
+)
+from connector.config.document import Document
+from connector.config.problems import InvalidConfigError, KeyPath
+from connector.config.rfm import Models
+from connector.config.values import Name, Probability, Section, Share, Text
+
+
+def _with_shipped(metrics: Mapping[str, Metric]) -> Mapping[str, Metric]:
+    return {**DEFAULT_METRICS, **metrics}
+
+
+class Measurement(Section):
+    """How lift is judged.
+
+    Attributes:
+        confidence: Of the intervals.
+        flat_margin: A relative difference inside it counts as none.
+        detect: The relative lift that a campaign should be able to show.
+        power: With which probability.
+    """
+
+    confidence: Probability = 0.95
+    flat_margin: Share = 0.01
+    detect: Share = 0.03
+    power: Probability = 0.8
+
+
+class Report(Section):
+    """Where the report is written, relative to the file."""
+
+    out: Text = Field(default="./out/report.html", repr=False)
+
+
+class Config(Section):
+    """A configuration that has passed every check.
+
+    Made by :func:`connector.config.load.load_config`. Sections that the file leaves out hold their
+    defaults.
+
+    Attributes:
+        metrics: The shipped ones, replaced and extended by the file's.
+    """
+
+    version: Literal[1] = 1
+    project: Project
+    sources: Mapping[Name, Source] = Field(min_length=1)
+    tables: Tables
+    quality: Quality = Quality()
+    identity: Identity = Identity()
+    consent: Consent | None = None
+    exclusion_lists: tuple[ExclusionList, ...] = ()
+    models: Models = Models()
+    segments: Mapping[Name, Segment] = Field(default_factory=dict)
+    priority_lists: tuple[PriorityList, ...] = ()
+    strategies: Mapping[Name, Strategy] = Field(default_factory=dict)
+    destinations: Mapping[Name, Destination] = Field(default_factory=dict)
+    campaigns: Mapping[Name, Campaign] = Field(default_factory=dict)
+    holdouts: Holdouts
+    metrics: Annotated[Mapping[Name, Metric], AfterValidator(_with_shipped)] = DEFAULT_METRICS
+    measurement: Measurement = Measurement()
+    guards: Guards = Guards()
+    report: Report = Report()
+
+    _document: Document = PrivateAttr(default_factory=Document)
+
+    @property
+    def path(self) -> Path:
+        """The file that it was read from."""
+        return Path(self._document.name)
+
+    @property
+    def folder(self) -> Path:
+        """The file's folder, which relative paths start from."""
+        return self.path.parent
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, in hexadecimal, whatever the comments and the order of keys.
+
+        Variables count by name, not by value, so it holds no secret and is the same on every
+        machine.
+        """
+        return self._document.digest
+
+    def resolve(self, path: str) -> str:
+        """A path of the file as one that the process can open; addresses (``s3://``) stay."""
+        return path if "://" in path else str(self.folder / Path(path).expanduser())
+
+    def locate(self, path: KeyPath | str) -> str:
+        """Where a key is written, as ``file:line``.
+
+        Args:
+            path: Key path, ``("campaigns", "winback", "arms")`` or ``"campaigns.winback.arms"``;
+                list items by index. What the file does not spell out is located at the nearest part
+                that it does.
+        """
+        return self._document.locate(path)
+
+    def config_error(self, path: KeyPath | str, message: str, hint: str = "") -> InvalidConfigError:
+        """An error about one key that a later stage finds; the caller raises it.
+
+        Args:
+            path: As in :meth:`locate`.
+            message: What is wrong, without personal data or secrets.
+            hint: What to do.
+        """
+        return InvalidConfigError(
+            self._document.name, [self._document.problem(path, message, hint=hint)]
+        )
