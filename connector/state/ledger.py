@@ -385,6 +385,21 @@ class Ledger:
                     ],
                 )
 
+    def record_ids(self, match_keys: Sequence[str]) -> dict[str, str]:
+        """The vendor's record ids as far as they are known; match key -> record id."""
+        table = schema.records
+        with self._engine.connect() as connection:
+            return {
+                row.match_key: row.record_id
+                for row in connection.execute(
+                    sa.select(table.c.match_key, table.c.record_id).where(
+                        table.c.destination == self._destination,
+                        table.c.match_key.in_(match_keys),
+                        table.c.record_id.is_not(None),
+                    )
+                )
+            }
+
     def lose_audience(self, audience_id: str) -> None:
         """The vendor deleted a list: its memberships are gone, and it must be built anew."""
         with self._engine.begin() as connection:

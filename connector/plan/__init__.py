@@ -1,0 +1,1 @@
+"""The plan: every change of one run, decided before anything is sent, reviewable and dated."""

@@ -1,0 +1,363 @@
+"""Carrying a plan out: batches, intents, answers.
+
+For every batch: write the intent, call the adapter, book the answers. The engine thread owns the
+ledger; only the adapter's calls run in worker threads, so at most one batch a worker is in flight
+when the process is killed, and the ledger says of exactly those that they are unknown.
+
+A batch that the vendor refuses as a whole is halved until the culprit stands alone (one bad record
+of 500 in under 20 calls). When nobody of a batch gets through, the records are not to blame: the
+destination stops, and nobody is booked as rejected.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from connector.domain import (
+    Action,
+    Audience,
+    Change,
+    Kind,
+    Outcome,
+    RecordResult,
+    Stage,
+)
+from connector.errors import (
+    AdapterError,
+    BatchRejectedError,
+    DestinationError,
+    PermanentError,
+    TransientError,
+)
+from connector.ports import Destination, Flushes
+from connector.state.ledger import Begun, Intent, Ledger
+
+if TYPE_CHECKING:
+    from connector.state.database import State
+
+MAX_TRANSIENT_BATCHES = 3
+"""Batches in a row that may fail for lack of a vendor before the destination is given up for this run."""
+
+_NOT_SENT = {"moved": "the ledger has moved since the plan was made", "permission": "may no longer be contacted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One change that did not get through, without personal data."""
+
+    destination: str
+    kind: Kind
+    action: Action
+    audience: str | None
+    profile_id: str
+    outcome: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class DestinationReport:
+    """What became of one destination's changes.
+
+    Attributes:
+        outcomes: (kind, action, outcome) -> people.
+        issues: Every change that did not get through and is known by person.
+        error: Why the destination was given up; None when it was not.
+        n_unsent: Changes that were never tried because the destination was given up.
+    """
+
+    destination: str
+    outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    issues: list[Issue] = field(default_factory=list)
+    error: DestinationError | None = None
+    n_unsent: int = 0
+
+    @property
+    def n_delivered(self) -> int:
+        """Changes that the vendor confirmed."""
+        return self.count(Outcome.DELIVERED)
+
+    def count(self, outcome: str) -> int:
+        """Changes with that outcome."""
+        return sum(n for (_, _, found), n in self.outcomes.items() if found == outcome)
+
+
+class DestinationPush:
+    """The push of one plan into one destination, stage by stage."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        state: State,
+        *,
+        no_longer_permitted: Collection[str] = (),
+        progress: Callable[[int], None] = lambda n: None,
+    ) -> None:
+        """Prepare a push.
+
+        Args:
+            destination: The adapter.
+            state: Holds the ledger.
+            no_longer_permitted: Profile ids that lost consent or were excluded since the plan was made; nothing is
+                added or updated for them.
+            progress: Called with the number of changes just settled.
+        """
+        self._destination = destination
+        self._ledger = Ledger(state, destination.name)
+        self._barred = frozenset(no_longer_permitted)
+        self._progress = progress
+        self._transient_in_a_row = 0
+        self.report = DestinationReport(destination.name)
+
+    def run(
+        self,
+        batches: Iterator[list[dict[str, Any]]],
+        *,
+        stage: Stage,
+        audiences: Mapping[str, Audience],
+    ) -> None:
+        """Send one stage; afterwards :attr:`report` holds the answers.
+
+        Args:
+            batches: Rows of the plan's table, each batch of one kind, list and action.
+            stage: The stage, for which leaving is exempt from the permission check.
+            audiences: List name -> list, for every list that the batches name.
+        """
+        workers = max(1, self._destination.capabilities.workers)
+        in_flight: dict[Future[list[RecordResult]], tuple[Begun, Audience | None]] = {}
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push") as pool:
+            for rows in batches:
+                while len(in_flight) >= workers:
+                    self._collect(in_flight)
+                if self.report.error is not None:
+                    self.report.n_unsent += len(rows)
+                    continue
+                audience = audiences[rows[0]["audience"]] if rows[0]["audience"] is not None else None
+                begun = self._begin(rows, audience, leaving=stage <= Stage.LEAVE)
+                if begun.accepted:
+                    future = pool.submit(self._deliver, audience, begun.accepted)
+                    in_flight[future] = (begun, audience)
+            while in_flight:
+                self._collect(in_flight)
+
+    def release(self, memberships: Mapping[str, Sequence[str]]) -> None:
+        """Forget memberships that are claimed through another address; audience id -> match keys."""
+        for audience_id, keys in memberships.items():
+            self._ledger.release(audience_id, keys)
+
+    def flush(self) -> None:
+        """Let a destination that gathers its output write it."""
+        if isinstance(self._destination, Flushes) and self.report.error is None:
+            try:
+                self._destination.flush()
+            except DestinationError as error:
+                self.report.error = error
+
+    # ------------------------------------------------------------------ before a request
+    def _begin(
+        self, rows: Sequence[Mapping[str, Any]], audience: Audience | None, *, leaving: bool
+    ) -> Begun:
+        intents = []
+        unknown = [row["match_key"] for row in rows if row["record_id"] is None]
+        learned = self._ledger.record_ids(unknown) if unknown else {}
+        waits_for_record = (
+            audience is not None and self._destination.capabilities.needs_record_id and not leaving
+        )
+        for row in rows:
+            intent = _intent(row, learned)
+            if not leaving and intent.change.profile_id in self._barred:
+                self._issue(intent, audience, "skipped", "permission", _NOT_SENT["permission"])
+            elif waits_for_record and intent.change.record_id is None:
+                self._issue(
+                    intent, audience, "skipped", "NO_RECORD", "its record could not be written first"
+                )
+            else:
+                intents.append(intent)
+        audience_id = None if audience is None else audience.audience_id
+        begun = self._ledger.begin(intents, audience_id=audience_id)
+        for intent in begun.moved:
+            self._issue(intent, audience, "skipped", "moved", _NOT_SENT["moved"])
+        return begun
+
+    # ------------------------------------------------------------------ the request, in a worker thread
+    def _deliver(self, audience: Audience | None, intents: Sequence[Intent]) -> list[RecordResult]:
+        changes = [intent.change for intent in intents]
+        results = self._halve(audience, changes, _HalvingBudget(len(changes)))
+        answered = Counter(result.change_id for result in results)
+        asked = {change.change_id for change in changes}
+        if set(answered) != asked or any(n != 1 for n in answered.values()):
+            raise _IncompleteAnswerError(
+                f"the adapter of {self._destination.name} answered {len(answered):,} of {len(asked):,} changes"
+                f" ({sum(n > 1 for n in answered.values())} of them more than once).",
+                [r for r in results if r.change_id in asked and answered[r.change_id] == 1],
+            )
+        return results
+
+    def _halve(
+        self, audience: Audience | None, changes: Sequence[Change], budget: _HalvingBudget
+    ) -> list[RecordResult]:
+        try:
+            budget.spend()
+            results = list(self._destination.push(audience, changes))
+        except BatchRejectedError as error:
+            if len(changes) == 1:
+                return [
+                    RecordResult(
+                        changes[0].change_id,
+                        Outcome.REJECTED,
+                        code=_code(error),
+                        message=error.message,
+                    )
+                ]
+            budget.check(error)
+            middle = len(changes) // 2
+            halves = [
+                *self._halve(audience, changes[:middle], budget),
+                *self._halve(audience, changes[middle:], budget),
+            ]
+            if len(changes) == budget.n_changes and not budget.got_through:
+                raise _systemic(error, len(changes)) from error
+            return halves
+        if any(result.outcome is Outcome.DELIVERED for result in results):
+            budget.got_through = True
+        return results
+
+    # ------------------------------------------------------------------ after a request
+    def _collect(
+        self, in_flight: dict[Future[list[RecordResult]], tuple[Begun, Audience | None]]
+    ) -> None:
+        done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+        for future in done:
+            begun, audience = in_flight.pop(future)
+            results: list[RecordResult] = []
+            try:
+                results = future.result()
+                self._transient_in_a_row = 0
+            except _IncompleteAnswerError as error:
+                results = error.results
+                self.report.error = error
+            except TransientError as error:
+                self._transient_in_a_row += 1
+                if self._transient_in_a_row >= MAX_TRANSIENT_BATCHES or error.retry_after_s:
+                    self.report.error = error
+            except DestinationError as error:
+                self.report.error = error
+            except Exception as error:  # noqa: BLE001 - an adapter may raise anything; its batch stays unknown
+                # Its text may quote a payload, so only its class is told.
+                self.report.error = AdapterError(
+                    f"the adapter of {self._destination.name} raised {type(error).__name__}.",
+                    hint="The batch is booked as unknown and sent again by the next run; report the adapter.",
+                )
+            self._book(begun, audience, results)
+
+    def _book(self, begun: Begun, audience: Audience | None, results: list[RecordResult]) -> None:
+        audience_id = None if audience is None else audience.audience_id
+        self._ledger.settle(begun, results, audience_id=audience_id)
+        by_id = {result.change_id: result for result in results}
+        for intent in begun.accepted:
+            change = intent.change
+            result = by_id.get(change.change_id)
+            outcome = Outcome.DEFERRED if result is None else result.outcome
+            self.report.outcomes[change.kind, _action(intent), outcome] += 1
+            if result is not None and outcome is not Outcome.DELIVERED:
+                self._issue(intent, audience, outcome, result.code, result.message, counted=True)
+        self._progress(len(begun.accepted))
+
+    def _issue(
+        self,
+        intent: Intent,
+        audience: Audience | None,
+        outcome: str,
+        code: str,
+        message: str,
+        *,
+        counted: bool = False,
+    ) -> None:
+        change = intent.change
+        if not counted:
+            self.report.outcomes[change.kind, _action(intent), outcome] += 1
+            self._progress(1)
+        self.report.issues.append(
+            Issue(
+                destination=self._destination.name,
+                kind=change.kind,
+                action=change.action,
+                audience=None if audience is None else audience.name,
+                profile_id=change.profile_id,
+                outcome=outcome,
+                code=code,
+                message=message,
+            )
+        )
+
+
+class _IncompleteAnswerError(AdapterError):
+    """The adapter did not answer for every change; carries what it did answer."""
+
+    def __init__(self, message: str, results: list[RecordResult]) -> None:
+        super().__init__(message, hint="The others stay unknown and are sent again by the next run.")
+        self.results = results
+
+
+class _HalvingBudget:
+    """Counts the calls that one refused batch has cost, so that a systemic cause is not halved to the end."""
+
+    def __init__(self, n_changes: int) -> None:
+        self.n_changes = n_changes
+        self.got_through = False
+        self._calls = 0
+        self._limit = 2 * math.ceil(math.log2(max(n_changes, 2))) + 8
+
+    def spend(self) -> None:
+        self._calls += 1
+
+    def check(self, error: BatchRejectedError) -> None:
+        if not self.got_through and self._calls > self._limit:
+            raise _systemic(error, self.n_changes) from error
+
+
+def _systemic(error: BatchRejectedError, n_changes: int) -> PermanentError:
+    return PermanentError(
+        f"none of a batch of {n_changes} got through, so the cause is not one record: {error.message}",
+        hint=error.hint or "Mend the cause and run again; nobody was booked as rejected.",
+        status=error.status,
+        request_id=error.request_id,
+    )
+
+
+def _code(error: DestinationError) -> str:
+    code = getattr(error, "code", "")
+    return str(code) or (f"HTTP_{error.status}" if error.status else "REJECTED")
+
+
+def _action(intent: Intent) -> str:
+    """Clearing properties is an update to the vendor and a leave to people."""
+    if intent.change.kind is Kind.RECORD and intent.leaves:
+        return "clear"
+    return intent.change.action.value
+
+
+def _intent(row: Mapping[str, Any], learned: Mapping[str, str]) -> Intent:
+    return Intent(
+        change=Change(
+            change_id=row["change_id"],
+            kind=Kind(row["kind"]),
+            action=Action(row["action"]),
+            profile_id=row["profile_id"],
+            match_value=row["match_value"],
+            record_id=row["record_id"] or learned.get(row["match_key"]),
+            properties=json.loads(row["properties"]),
+        ),
+        match_key=row["match_key"],
+        fingerprint=row["fingerprint"],
+        fields=tuple(json.loads(row["fields"])),
+        claims=row["claims"] or "",
+        expected_version=row["expected_version"],
+        reason=row["reason"],
+    )
