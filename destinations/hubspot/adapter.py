@@ -1,0 +1,242 @@
+"""The HubSpot destination: options, capabilities, checks, and the wiring of its parts.
+
+Facts that shape it: a partial upsert by e-mail does not exist, so record ids are looked up once and
+kept by the engine; memberships are addressed by record id only; people that HubSpot does not know
+are reported as missing unless ``create_missing`` is set, because every contact may cost money.
+Nothing here touches subscriptions or consent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+import httpx
+from pydantic import AfterValidator
+from pydantic import Field as Constraint
+
+from connector.domain import (
+    Audience,
+    BillingUnit,
+    Capabilities,
+    Change,
+    Field,
+    Finding,
+    Level,
+    Rate,
+    RecordResult,
+)
+from connector.errors import AuthenticationError, DestinationError
+from destinations.http import Clock, HttpClient, RetryPolicy, Traffic
+from destinations.hubspot.answers import Answer, HubSpotAnswers, refusal
+from destinations.hubspot.client import Api
+from destinations.hubspot.lists import CONTACTS, Lists
+from destinations.hubspot.properties import objection
+from destinations.hubspot.records import Records
+from destinations.hubspot.schema import Schema
+from destinations.limits import (
+    HUBSPOT_DEFAULT_RATE,
+    HUBSPOT_MEMBERSHIP_BATCH,
+    HUBSPOT_OBJECT_BATCH,
+    HUBSPOT_WINDOW_S,
+)
+from destinations.options import Options, SecureUrl, Token, read_options
+
+
+def _ours(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in properties:
+        reason = objection(name)
+        if reason:
+            raise ValueError(f"the property {name!r} {reason}")
+    return properties
+
+
+class RateLimit(Options):
+    """The account's request limit."""
+
+    per_10s: int = Constraint(default=HUBSPOT_DEFAULT_RATE.requests, ge=1, le=1000)
+
+
+class HubSpotOptions(Options):
+    """What the configuration may say about a HubSpot destination."""
+
+    token: Token
+    create_missing: bool = False
+    match_on: Literal["email"] = "email"
+    properties: Annotated[Mapping[str, Any], AfterValidator(_ours)] = {}
+    rate_limit: RateLimit = RateLimit()
+    daily_limit: int | None = Constraint(default=None, ge=1)
+    base_url: SecureUrl = "https://api.hubapi.com"
+    api_version: Literal["v3", "2026-03", "2026-09"] = "v3"
+    timeout: float = Constraint(default=30.0, gt=0, le=300)
+    property_group: str = Constraint(default="liftline", pattern=r"^[a-z][a-z0-9_]{0,99}$")
+    workers: int = Constraint(default=8, ge=1, le=32)
+
+
+class HubSpot:
+    """Pushes contact properties and list memberships to one HubSpot account.
+
+    Attributes:
+        name: The name in the configuration.
+        traffic: Counts of requests by path and status.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: HubSpotOptions,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.name = name
+        self.traffic = Traffic()
+        self._options = options
+        self._rate = Rate(options.rate_limit.per_10s, float(HUBSPOT_WINDOW_S.value))
+        self._http = HttpClient(
+            name=name,
+            base_url=options.base_url,
+            headers={"Authorization": f"Bearer {options.token.get_secret_value()}"},
+            rates=(self._rate,),
+            workers=options.workers,
+            timeout_s=options.timeout,
+            retry=retry,
+            answers=HubSpotAnswers(),
+            budget=options.daily_limit,
+            recorder=self.traffic,
+            transport=transport,
+            clock=clock,
+        )
+        self._making = threading.Lock()
+        self._made: Api | None = None
+        self._records = Records(
+            name, self._api, creates=options.create_missing, workers=options.workers
+        )
+        self._lists = Lists(name, self._api, self._records)
+        self._schema = Schema(name, self._api, options.property_group)
+
+    def __repr__(self) -> str:
+        return f"HubSpot({self.name!r})"
+
+    def _api(self) -> Api:
+        with self._making:
+            if self._made is None:
+                self._made = Api(self.name, self._http, self._options.api_version)
+            return self._made
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What HubSpot can do with these options."""
+        return Capabilities(
+            creates=self._options.create_missing,
+            needs_record_id=True,
+            max_records=HUBSPOT_OBJECT_BATCH.value,
+            max_members=HUBSPOT_MEMBERSHIP_BATCH.value,
+            rates=(self._rate,),
+            workers=self._options.workers,
+            billing_unit=BillingUnit.CONTACT,
+            match_on=self._options.match_on,
+        )
+
+    @classmethod
+    def from_options(cls, name: str, options: Mapping[str, Any]) -> Self:
+        """Build from the configuration's options."""
+        return cls(name, read_options(HubSpotOptions, name, options))
+
+    def find_audience(self, name: str, audience_id: str | None) -> Audience | None:
+        """The editable list of that id, else of that name."""
+        return self._lists.find(name, audience_id)
+
+    def ensure_audience(self, name: str) -> Audience:
+        """The list of that name, made when there is none."""
+        return self._lists.ensure(name)
+
+    def push(self, audience: Audience | None, changes: Sequence[Change]) -> list[RecordResult]:
+        """Carry out one batch of properties, or of memberships of ``audience``."""
+        if not changes:
+            return []
+        if audience is None:
+            return self._records.push(changes)
+        return self._lists.push(audience, changes)
+
+    def find(self, match_values: Sequence[str]) -> Mapping[str, str]:
+        """E-mail -> record id of the contacts that exist; two e-mails may be one contact."""
+        return self._records.find(match_values)
+
+    def members(self, audience: Audience) -> Iterator[str]:
+        """Record ids of everybody on the list."""
+        return self._lists.members(audience)
+
+    def ensure_fields(self, fields: Iterable[Field]) -> Sequence[Field]:
+        """Create the contact properties that are missing, in our property group."""
+        return self._schema.ensure(fields)
+
+    def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        self._http.close()
+
+    # -- liftline check
+
+    def check(self) -> Sequence[Finding]:
+        """Try the token, what it may read, and the room for properties; writes nothing.
+
+        Scopes for writing cannot be tried without writing, so a finding says which are needed.
+
+        Raises:
+            AuthenticationError: The token itself is refused.
+        """
+        subject = f"destinations.{self.name}"
+        api = self._api()
+        looks = (
+            ("contacts", "crm.objects.contacts.read", api.one_contact),
+            ("lists", "crm.lists.read", lambda: api.list_by_name("liftline check", CONTACTS)),
+            ("contact properties", "crm.schemas.contacts.read", api.all_properties),
+        )
+        findings = []
+        for what, scope, look in looks:
+            try:
+                answer: Answer = look()
+            except AuthenticationError as error:
+                if error.status == 401:
+                    raise
+                findings.append(
+                    Finding(
+                        Level.ERROR,
+                        subject,
+                        f"HubSpot does not show its {what}.",
+                        error.hint or f"Grant the token the scope {scope}.",
+                    )
+                )
+                continue
+            if not answer.ok and answer.status != 404:
+                raise refusal(self.name, f"to show its {what}", answer)
+            findings.append(Finding(Level.OK, subject, f"HubSpot shows its {what}."))
+        findings.append(self._room(subject))
+        findings.append(
+            Finding(
+                Level.NOTE,
+                subject,
+                "Scopes for writing are not tried.",
+                "The token needs crm.objects.contacts.write, crm.lists.write and "
+                "crm.schemas.contacts.write.",
+            )
+        )
+        return findings
+
+    def _room(self, subject: str) -> Finding:
+        """Whether more custom properties may be made."""
+        try:
+            answer = self._api().property_limits()
+        except DestinationError:
+            answer = Answer(0, {})
+        for one in answer.body.get("byObjectType") or ():
+            if one.get("objectTypeId") == CONTACTS:
+                used, limit = int(one["usage"]), int(one["limit"])
+                message = f"{used} of {limit} custom contact properties are in use."
+                if limit - used < len(self._options.properties):
+                    hint = "Delete unused properties at HubSpot, or map fewer."
+                    return Finding(Level.WARNING, subject, message, hint)
+                return Finding(Level.OK, subject, message)
+        return Finding(Level.NOTE, subject, "HubSpot does not tell its limit of properties.")
