@@ -146,6 +146,11 @@ class DestinationPush:
             while in_flight:
                 self._collect(in_flight)
 
+    @property
+    def destination(self) -> Destination:
+        """The adapter that is pushed to."""
+        return self._destination
+
     def release(self, memberships: Mapping[str, Sequence[str]]) -> None:
         """Forget memberships that are claimed through another address; audience id -> match keys."""
         for audience_id, keys in memberships.items():

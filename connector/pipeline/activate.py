@@ -1,0 +1,603 @@
+"""The second act: from segment members to a plan, and from a plan to delivered campaigns.
+
+Planning reads vendors (who exists, which lists are there) and writes only what it learned of them; everything that changes
+a vendor happens in :func:`apply_plan`. Both take the clock's reading as an argument.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connector import holdouts
+from connector.audiences import desired, eligibility, reach
+from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList, load_specs
+from connector.domain import Arm, Audience, Field, Outcome, Stage
+from connector.errors import DestinationError, GuardError
+from connector.plan import diff, document, summary
+from connector.plan.document import Guard, Header, Plan
+from connector.ports import DefinesFields, Destination, FindsRecords, ReadsMembers
+from connector.push import DestinationPush, DestinationReport
+from connector.state.database import State, utc_text
+from connector.state.journal import Journal
+from connector.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    import duckdb
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is going on, how many are done, and how many there are (None when unknown)."""
+
+
+def _silent(_what: str, _done: int, _total: int | None) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """Everything that planning and applying need of the configuration, as plain values.
+
+    Attributes:
+        project: The project's name.
+        currency: ISO code.
+        config_digest: Digest of the configuration; a plan of another one is refused.
+        destinations: Name -> adapter.
+        destination_specs: The same destinations as the planner sees them.
+        campaigns: Every campaign.
+        priority_lists: Every priority list.
+        limits: The guards.
+        salt: Of the arms; secret.
+        global_holdout: Its name and share, or None.
+        fields: Destination name -> properties that must exist there.
+        labels: Model name -> column of ``scored`` whose previous and current value are kept.
+        costs: Campaign -> cost of one contact; ``budgets`` likewise for a run.
+        max_age: How old a plan may be when it is applied.
+    """
+
+    project: str
+    currency: str
+    config_digest: str
+    destinations: Mapping[str, Destination]
+    destination_specs: Sequence[DestinationSpec]
+    campaigns: Sequence[CampaignSpec]
+    priority_lists: Sequence[PriorityList]
+    limits: summary.GuardLimits
+    salt: str = field(repr=False)
+    global_holdout: tuple[str, float] | None = None
+    fields: Mapping[str, Sequence[Field]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    max_age: timedelta = timedelta(hours=24)
+
+    @property
+    def draws(self) -> list[holdouts.Draw]:
+        """What is drawn for each active campaign."""
+        return [holdouts.Draw(c.name, c.epoch, c.shares) for c in self.campaigns if c.active]
+
+    @property
+    def global_draw(self) -> holdouts.Draw | None:
+        """What is drawn for the global holdout."""
+        if self.global_holdout is None:
+            return None
+        name, share = self.global_holdout
+        return holdouts.Draw(name, 1, {Arm.TREATMENT: 1.0 - share, Arm.NO_CONTACT: share})
+
+
+# ---------------------------------------------------------------------- plan
+def make_plan(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    activation: Activation,
+    *,
+    as_of: datetime,
+    now: datetime,
+    folder: Path,
+    extra_guards: Sequence[Guard] = (),
+    header_extra: Mapping[str, Any] | None = None,
+    progress: Progress = _silent,
+) -> Plan:
+    """Decide every change of this run, without changing anything at a vendor.
+
+    Args:
+        con: The workspace, holding ``profiles``, ``permissions``, ``exclusions``, ``scored`` and ``segment_members``.
+        state: The state database.
+        activation: The configuration's part.
+        as_of: The instant that the scores are of.
+        now: The clock's reading.
+        folder: Plans are written to a folder of their own below this one.
+        extra_guards: Guards that the first act has tripped already.
+        header_extra: More fields of the header (quality, migration, model versions, table counts).
+        progress: Told what goes on.
+
+    Raises:
+        DestinationError: A vendor cannot be read, so that the plan would be half-known.
+    """
+    journal = Journal(state)
+    digest = holdouts.check_salt(state.get("salt_digest"), activation.salt)
+    load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
+    load_state(con, state)
+    reach.build_reach(con)
+    _look_up(con, state, activation, now=now, progress=progress)
+    statuses = _inspect_audiences(con, state, activation, now=now)
+    load_state(con, state)
+    reach.apply_records(con)
+    eligibility.build_candidates(con)
+    holdouts.draw_arms(
+        con, salt=activation.salt, draws=activation.draws, global_draw=activation.global_draw, as_of=as_of
+    )
+    desired.build_want_memberships(con)
+    desired.build_want_records(con, activation.destination_specs, activation.campaigns)
+    diff.build_changes(con)
+    _build_advances(con, activation, as_of=as_of)
+
+    capabilities = {name: d.capabilities for name, d in activation.destinations.items()}
+    audiences = summary.audience_plans(con, statuses)
+    records = summary.records_plans(con)
+    campaigns = summary.campaign_plans(
+        con,
+        costs={c.name: c.cost_per_contact for c in activation.campaigns},
+        budgets={c.name: c.budget_per_run for c in activation.campaigns},
+    )
+    guards = summary.tripped_guards(
+        con,
+        activation.limits,
+        audiences=audiences,
+        records=records,
+        campaigns=campaigns,
+        capabilities=capabilities,
+        currency=activation.currency,
+    )
+    plan_id = f"plan-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    count = con.execute("SELECT count(*) FROM changes").fetchone()
+    header = Header(
+        plan_id=plan_id,
+        project=activation.project,
+        created_at=now,
+        as_of=as_of,
+        config_digest=activation.config_digest,
+        currency=activation.currency,
+        audiences=tuple(audiences),
+        records=tuple(records),
+        campaigns=tuple(campaigns),
+        efforts=tuple(summary.efforts(con, capabilities)),
+        guards=(*extra_guards, *guards),
+        segments=dict(
+            con.execute("SELECT segment, count(*) FROM segment_members GROUP BY 1 ORDER BY 1").fetchall()
+        ),
+        n_changes=int(count[0]) if count else 0,
+        **(header_extra or {}),
+    )
+    plan = document.write_plan(con, folder / plan_id, header)
+    state.put("salt_digest", digest)
+    journal.record_plan(plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest)
+    return plan
+
+
+def load_state(con: duckdb.DuckDBPyConnection, state: State) -> None:
+    """Copy what planning reads of the state into ``st_*`` tables of the workspace."""
+    queries = {
+        "st_records": "SELECT destination, match_key, profile_id, match_value, record_id, presence, fingerprint, fields,"
+        " blocked_fingerprint, blocked_code, checked_at, version FROM records",
+        "st_memberships": "SELECT destination, audience_id, match_key, profile_id, presence, claims, blocked_fingerprint,"
+        " blocked_code, version FROM memberships",
+        "st_audiences": "SELECT destination, name, audience_id, campaign, arm, status FROM audiences",
+        "st_foreign": "SELECT destination, audience_id, member FROM foreign_members",
+        "st_merges": "SELECT from_profile_id, into_profile_id FROM profile_merges",
+        "st_labels": "SELECT model, profile_id, label, previous_label, since FROM labels",
+        "st_segment_state": "SELECT segment, profile_id, is_member, since, streak, last_as_of FROM segment_state",
+        "st_raw_assignments": "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM assignments",
+    }
+    for name, sql in queries.items():
+        rows = state.arrow(sql)
+        con.register("incoming", rows)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM incoming")
+        con.unregister("incoming")
+        for column, kind in _STATE_TYPES.items():
+            if column in rows.column_names and rows.num_rows == 0:
+                # An empty SQLite result has no types of its own.
+                con.execute(f"ALTER TABLE {name} ALTER {column} TYPE {kind}")
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE st_assignments AS
+        SELECT a.campaign, a.epoch, coalesce(m.into_profile_id, a.profile_id) AS profile_id,
+            arg_min(a.arm, (a.first_eligible_at, a.profile_id)) AS arm,
+            arg_min(a.bucket, (a.first_eligible_at, a.profile_id)) AS bucket,
+            min(a.first_eligible_at) AS first_eligible_at
+        FROM st_raw_assignments a
+        LEFT JOIN st_merges m ON m.from_profile_id = a.profile_id
+        GROUP BY 1, 2, 3
+        """
+    )
+
+
+_STATE_TYPES = {
+    name: "TEXT"
+    for name in (
+        "destination", "match_key", "profile_id", "match_value", "record_id", "presence", "fingerprint", "fields",
+        "blocked_fingerprint", "blocked_code", "checked_at", "audience_id", "claims", "name", "campaign", "arm", "status",
+        "member", "from_profile_id", "into_profile_id", "model", "label", "previous_label", "since", "segment",
+        "last_as_of", "first_eligible_at",
+    )
+} | {"version": "BIGINT", "epoch": "BIGINT", "bucket": "BIGINT", "is_member": "BIGINT", "streak": "BIGINT"}  # fmt: skip
+
+
+def _look_up(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    activation: Activation,
+    *,
+    now: datetime,
+    progress: Progress,
+) -> None:
+    for spec in activation.destination_specs:
+        adapter = activation.destinations[spec.name]
+        if not spec.looks_up or not isinstance(adapter, FindsRecords):
+            continue
+        people = reach.to_look_up(con, spec.name, now=now)
+        ledger = Ledger(state, spec.name)
+        step = 10_000
+        for start in range(0, len(people), step):
+            found = reach.look_up(people[start : start + step], adapter.find)
+            ledger.learn_records([dataclasses.asdict(row) for row in found], at=utc_text(now))
+            progress(f"looking people up at {spec.name}", min(start + step, len(people)), len(people))
+
+
+def _inspect_audiences(
+    con: duckdb.DuckDBPyConnection, state: State, activation: Activation, *, now: datetime
+) -> dict[tuple[str, str], str]:
+    """Find out which lists are there: known ones may have been deleted, new names may exist already."""
+    statuses: dict[tuple[str, str], str] = {}
+    known = {
+        (destination, name): (audience_id, status)
+        for destination, name, audience_id, status in con.execute(
+            "SELECT destination, name, audience_id, status FROM st_audiences"
+        ).fetchall()
+    }
+    for (destination, name), (audience_id, status) in known.items():
+        adapter = activation.destinations.get(destination)
+        if adapter is None or status != "present":
+            continue
+        if adapter.find_audience(name, audience_id) is None:
+            Ledger(state, destination).lose_audience(audience_id)
+            known[destination, name] = (audience_id, "deleted")
+    for destination, name, campaign, arm in con.execute(
+        "SELECT a.destination, a.name, a.campaign, a.arm FROM cfg_audiences a JOIN cfg_campaigns c USING (campaign)"
+        " WHERE c.active ORDER BY ALL"
+    ).fetchall():
+        status = known.get((destination, name), (None, "new"))[1]
+        if status != "new":
+            statuses[destination, name] = "kept" if status == "present" else "deleted"
+            continue
+        found = activation.destinations[destination].find_audience(name, None)
+        if found is not None:
+            _adopt(state, activation.destinations[destination], found, campaign, arm, now)
+        statuses[destination, name] = "new" if found is None else "adopted"
+    return statuses
+
+
+def _adopt(
+    state: State, adapter: Destination, found: Audience, campaign: str, arm: str, now: datetime
+) -> None:
+    foreign = list(adapter.members(found)) if isinstance(adapter, ReadsMembers) else []
+    Ledger(state, adapter.name).adopt_audience(
+        name=found.name,
+        audience_id=found.audience_id,
+        campaign=campaign,
+        arm=arm,
+        foreign=foreign,
+        at=utc_text(now),
+    )
+
+
+def _build_advances(
+    con: duckdb.DuckDBPyConnection, activation: Activation, *, as_of: datetime
+) -> None:
+    """What apply will write to the state: new arms, changed labels, changed segment states."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE new_arms AS SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at"
+        " FROM arms WHERE is_new ORDER BY campaign, epoch, profile_id"
+    )
+    at = utc_text(as_of)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE new_labels(model TEXT, profile_id TEXT, label TEXT, previous_label TEXT, since TEXT)"
+    )
+    for model, column in activation.labels.items():
+        quoted = '"' + column.replace('"', '""') + '"'
+        con.execute(
+            f"""
+            INSERT INTO new_labels
+            SELECT $model, s.profile_id, s.{quoted}, l.label, $at
+            FROM scored s LEFT JOIN st_labels l ON l.model = $model AND l.profile_id = s.profile_id
+            WHERE s.{quoted} IS NOT NULL AND s.{quoted} IS DISTINCT FROM l.label
+            """,
+            {"model": model, "at": at},
+        )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE new_segment_state AS
+        SELECT coalesce(m.segment, t.segment) AS segment, coalesce(m.profile_id, t.profile_id) AS profile_id,
+            CAST(m.profile_id IS NOT NULL AS INTEGER) AS is_member, CAST($at AS TEXT) AS since, 1 AS streak,
+            CAST($at AS TEXT) AS last_as_of
+        FROM (SELECT DISTINCT segment, profile_id FROM segment_members) m
+        FULL JOIN st_segment_state t ON t.segment = m.segment AND t.profile_id = m.profile_id
+        WHERE CAST(m.profile_id IS NOT NULL AS INTEGER) IS DISTINCT FROM t.is_member
+        """,
+        {"at": at},
+    )
+
+
+# ---------------------------------------------------------------------- apply
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """What a run did.
+
+    Attributes:
+        status: ``succeeded``, ``partial`` (rejections or a destination given up) or ``held`` (a guard stopped it after
+            the explicit withdrawals).
+        guards: The guards that held it.
+    """
+
+    run_id: str
+    plan_id: str
+    status: str
+    destinations: tuple[DestinationReport, ...]
+    guards: tuple[Guard, ...] = ()
+
+    @property
+    def errors(self) -> list[DestinationError]:
+        """Why destinations were given up."""
+        return [d.error for d in self.destinations if d.error is not None]
+
+    @property
+    def n_blocked(self) -> int:
+        """Changes that a vendor rejected or suppressed."""
+        return sum(
+            d.count(outcome) for d in self.destinations for outcome in (Outcome.REJECTED, Outcome.SUPPRESSED)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON, without personal data."""
+        return {
+            "run_id": self.run_id,
+            "plan_id": self.plan_id,
+            "status": self.status,
+            "guards": [dataclasses.asdict(guard) for guard in self.guards],
+            "destinations": [
+                {
+                    "destination": d.destination,
+                    "outcomes": [
+                        {"kind": kind, "action": action, "outcome": outcome, "people": n}
+                        for (kind, action, outcome), n in sorted(d.outcomes.items())
+                    ],
+                    "unsent": d.n_unsent,
+                    "error": None if d.error is None else str(d.error),
+                }
+                for d in self.destinations
+            ],
+        }
+
+
+def apply_plan(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    activation: Activation,
+    plan: Plan,
+    *,
+    now: datetime,
+    no_longer_permitted: Mapping[str, Collection[str]] | None = None,
+    approved: Collection[str] = (),
+    approver: str = "",
+    progress: Progress = _silent,
+) -> ApplyReport:
+    """Carry a plan out: explicit withdrawals first, then (unless a guard holds) everything else.
+
+    Args:
+        con: Any DuckDB connection; scans the plan's table.
+        state: The state database, under its lock.
+        activation: The configuration's part.
+        plan: The plan.
+        now: The clock's reading.
+        no_longer_permitted: Destination -> profile ids that lost consent or were excluded since the plan.
+        approved: Names of guards that a person lets pass; ``all`` for every one.
+        approver: Who; written down with the approval.
+        progress: Told what goes on.
+
+    Raises:
+        StalePlanError: The plan is too old, was applied before, or arms have moved.
+        GuardError: The plan is of another configuration or another state folder.
+    """
+    journal = Journal(state)
+    header = plan.header
+    _check_plan(journal, header, activation)
+    plan.check_age(now, activation.max_age)
+    run_id = f"run-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    held = [g for g in header.guards if "all" not in approved and g.name not in approved]
+    if approved and header.guards:
+        journal.approve(
+            header.plan_id, {g.name for g in header.guards} - {g.name for g in held}, approver=approver, now=now
+        )
+    journal.start_run(
+        run_id, plan_id=header.plan_id, as_of=header.as_of, config_digest=header.config_digest, now=now
+    )
+    if not held:
+        # Every assignment is on record before the first push, and kept whatever happens next.
+        journal.log_shares(
+            [
+                (d.campaign, d.epoch, arm.value, share)
+                for d in (*activation.draws, *([activation.global_draw] if activation.global_draw else []))
+                for arm, share in d.shares.items()
+            ],
+            config_version=header.config_digest,
+        )
+        journal.log_arms(plan.side_table("new_arms"), run_id=run_id, config_version=header.config_digest)
+    pushes = _pushes(con, state, activation, plan, no_longer_permitted or {}, progress)
+    _run_stage(con, state, pushes, plan, Stage.WITHDRAW, now=now)
+    if not held:
+        for push, _ in pushes.values():
+            _prepare(push, activation)
+        _release(plan, pushes)
+        for stage in (Stage.LEAVE, Stage.RECORDS, Stage.JOIN):
+            _run_stage(con, state, pushes, plan, stage, now=now)
+    for push, _ in pushes.values():
+        push.flush()
+    reports = tuple(push.report for push, _ in pushes.values())
+    report = ApplyReport(
+        run_id, header.plan_id, _status(reports, held), reports, tuple(held)
+    )
+    journal.store_issues(
+        run_id, [dataclasses.asdict(issue) for r in reports for issue in r.issues], now=now
+    )
+    if not held:
+        journal.advance(plan.side_table("labels"), plan.side_table("segment_state"))
+        journal.mark_models_applied(header.model_versions, now=now)
+        journal.store_table_counts(header.table_counts, run_id=run_id, now=now)
+    journal.set_plan_status(header.plan_id, "held" if held else "applied")
+    journal.finish_run(run_id, status=report.status, summary=report.to_json(), now=now)
+    return report
+
+
+def _check_plan(journal: Journal, header: Header, activation: Activation) -> None:
+    status = journal.plan_status(header.plan_id)
+    if status is None:
+        raise GuardError(
+            f"the plan {header.plan_id} was not made from this state folder.",
+            hint="Apply it where it was made, or make it again.",
+        )
+    if status == "applied":
+        raise GuardError(
+            f"the plan {header.plan_id} was applied before.", hint="Make a new one with `liftline plan`."
+        )
+    if header.config_digest != activation.config_digest:
+        raise GuardError(
+            f"the configuration has changed since the plan {header.plan_id} was made.",
+            hint="Make the plan again, so that what you approve is what is sent.",
+        )
+
+
+def _pushes(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    activation: Activation,
+    plan: Plan,
+    barred: Mapping[str, Collection[str]],
+    progress: Progress,
+) -> dict[str, tuple[DestinationPush, Destination]]:
+    path = str(plan.changes_path).replace("'", "''")
+    totals = dict(
+        con.execute(f"SELECT destination, count(*) FROM read_parquet('{path}') GROUP BY 1 ORDER BY 1").fetchall()
+    )
+    pushes: dict[str, tuple[DestinationPush, Destination]] = {}
+    for name, total in totals.items():
+        adapter = activation.destinations[name]
+        pushes[name] = (
+            DestinationPush(
+                adapter,
+                state,
+                no_longer_permitted=barred.get(name, ()),
+                progress=_counter(progress, f"sending to {name}", total),
+            ),
+            adapter,
+        )
+    return pushes
+
+
+def _counter(progress: Progress, what: str, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def count(n: int) -> None:
+        nonlocal done
+        done += n
+        progress(what, done, total)
+
+    return count
+
+
+def _prepare(push: DestinationPush, activation: Activation) -> None:
+    """Create missing properties, before anything is written to them."""
+    adapter = push.destination
+    fields = activation.fields.get(adapter.name, ())
+    if fields and isinstance(adapter, DefinesFields) and push.report.error is None:
+        try:
+            adapter.ensure_fields(fields)
+        except DestinationError as error:
+            push.report.error = error
+
+
+def _release(plan: Plan, pushes: Mapping[str, tuple[DestinationPush, Destination]]) -> None:
+    released: dict[str, dict[str, list[str]]] = {}
+    for row in plan.side_table("released").to_pylist():
+        released.setdefault(row["destination"], {}).setdefault(row["audience_id"], []).append(row["match_key"])
+    for destination, memberships in released.items():
+        if destination in pushes:
+            pushes[destination][0].release(memberships)
+
+
+def _run_stage(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    pushes: Mapping[str, tuple[DestinationPush, Destination]],
+    plan: Plan,
+    stage: Stage,
+    *,
+    now: datetime,
+) -> None:
+    for name, (push, adapter) in pushes.items():
+        if push.report.error is None:
+            try:
+                audiences = _audiences(state, adapter, plan, stage, now=now)
+            except DestinationError as error:
+                push.report.error = error
+                audiences = {}
+        else:
+            audiences = {}
+        able = adapter.capabilities
+        batches = document.batches(
+            con.cursor(),
+            plan,
+            destination=name,
+            stage=stage,
+            sizes={"record": able.max_records, "membership": able.max_members},
+        )
+        push.run(batches, stage=stage, audiences=audiences)
+
+
+def _audiences(
+    state: State, adapter: Destination, plan: Plan, stage: Stage, *, now: datetime
+) -> dict[str, Audience]:
+    """The lists that this stage touches, made at the vendor where they are missing."""
+    known = {
+        row["name"]: Audience(row["name"], row["audience_id"])
+        for row in state.arrow(
+            "SELECT destination, name, audience_id FROM audiences WHERE status = 'present'"
+        ).to_pylist()
+        if row["destination"] == adapter.name
+    }
+    if stage is Stage.JOIN:
+        for audience in plan.header.audiences:
+            if audience.destination == adapter.name and audience.joins and audience.name not in known:
+                made = adapter.ensure_audience(audience.name)
+                if not made.created:
+                    _adopt(state, adapter, made, audience.campaign, audience.arm, now)
+                else:
+                    Ledger(state, adapter.name).adopt_audience(
+                        name=made.name,
+                        audience_id=made.audience_id,
+                        campaign=audience.campaign,
+                        arm=audience.arm,
+                        foreign=(),
+                        at=utc_text(now),
+                    )
+                known[audience.name] = made
+    return known
+
+
+def _status(reports: Sequence[DestinationReport], held: Sequence[Guard]) -> str:
+    if held:
+        return "held"
+    if any(r.error is not None or r.count(Outcome.REJECTED) or r.count(Outcome.SUPPRESSED) for r in reports):
+        return "partial"
+    return "succeeded"

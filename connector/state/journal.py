@@ -1,0 +1,341 @@
+"""What happened: runs, plans, approvals, arms, labels, models, table counts and row issues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from connector.errors import StalePlanError
+from connector.state import schema
+from connector.state.database import State, utc_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Journal:
+    """Reads and writes of everything in the state that is not a ledger."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._engine = state.engine
+
+    # ------------------------------------------------------------------ runs
+    def take_up(self, now: datetime) -> list[str]:
+        """Mark runs that were killed; call it under the lock, where no other run can be alive.
+
+        Returns:
+            The ids of the runs that had not finished.
+        """
+        with self._engine.begin() as connection:
+            runs = schema.runs
+            dead = list(connection.scalars(sa.select(runs.c.run_id).where(runs.c.status == "running")))
+            if dead:
+                connection.execute(
+                    sa.update(runs)
+                    .where(runs.c.run_id.in_(dead))
+                    .values(status="interrupted", finished_at=utc_text(now))
+                )
+        return dead
+
+    def start_run(
+        self, run_id: str, *, plan_id: str, as_of: datetime, config_digest: str, now: datetime
+    ) -> None:
+        """Write down that a run begins."""
+        self._state.insert(
+            schema.runs,
+            [
+                {
+                    "run_id": run_id,
+                    "status": "running",
+                    "plan_id": plan_id,
+                    "as_of": utc_text(as_of),
+                    "started_at": utc_text(now),
+                    "config_digest": config_digest,
+                }
+            ],
+        )
+
+    def finish_run(
+        self, run_id: str, *, status: str, summary: Mapping[str, Any], now: datetime
+    ) -> None:
+        """Write down how a run ended: ``succeeded``, ``partial``, ``held`` or ``failed``."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(schema.runs)
+                .where(schema.runs.c.run_id == run_id)
+                .values(
+                    status=status,
+                    finished_at=utc_text(now),
+                    summary=json.dumps(summary, ensure_ascii=False, default=str),
+                )
+            )
+
+    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest runs, newest first, their summaries parsed."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(schema.runs)
+                .order_by(schema.runs.c.started_at.desc(), schema.runs.c.run_id.desc())
+                .limit(limit)
+            ).mappings()
+            return [dict(row) | {"summary": json.loads(row["summary"])} for row in rows]
+
+    # ------------------------------------------------------------------ plans
+    def record_plan(
+        self, plan_id: str, *, created_at: datetime, as_of: datetime, config_digest: str
+    ) -> None:
+        """Write down that a plan was made."""
+        self._state.insert(
+            schema.plans,
+            [
+                {
+                    "plan_id": plan_id,
+                    "created_at": utc_text(created_at),
+                    "as_of": utc_text(as_of),
+                    "config_digest": config_digest,
+                    "status": "planned",
+                }
+            ],
+        )
+
+    def plan_status(self, plan_id: str) -> str | None:
+        """``planned``, ``applied`` or ``held``; None for a plan of another state folder."""
+        with self._engine.connect() as connection:
+            return connection.scalar(
+                sa.select(schema.plans.c.status).where(schema.plans.c.plan_id == plan_id)
+            )
+
+    def set_plan_status(self, plan_id: str, status: str) -> None:
+        """Write down what became of a plan."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(schema.plans).where(schema.plans.c.plan_id == plan_id).values(status=status)
+            )
+
+    def approve(self, plan_id: str, guards: Iterable[str], *, approver: str, now: datetime) -> None:
+        """Write down who let which guards pass."""
+        self._state.insert(
+            schema.approvals,
+            [
+                {
+                    "plan_id": plan_id,
+                    "guards": ",".join(sorted(set(guards))),
+                    "approver": approver,
+                    "at": utc_text(now),
+                }
+            ],
+        )
+
+    # ------------------------------------------------------------------ arms
+    def log_arms(self, new_arms: pa.Table, *, run_id: str, config_version: str) -> int:
+        """Append assignments; whoever has an arm keeps it.
+
+        Args:
+            new_arms: Columns campaign, epoch, profile_id, arm, bucket, first_eligible_at.
+            run_id: The run that assigns.
+            config_version: Digest of the configuration that the shares are from.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            StalePlanError: The log holds another arm for one of them: another plan was applied in between.
+        """
+        table = schema.assignments
+        with self._engine.begin() as connection:
+            before = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+            for batch in new_arms.to_batches(max_chunksize=20_000):
+                rows = batch.to_pylist()
+                connection.execute(
+                    upsert(table).on_conflict_do_nothing(),
+                    [row | {"config_version": config_version, "run_id": run_id} for row in rows],
+                )
+                logged = {
+                    (row.campaign, row.epoch, row.profile_id): row.arm
+                    for row in connection.execute(
+                        sa.select(table).where(
+                            table.c.profile_id.in_([row["profile_id"] for row in rows])
+                        )
+                    )
+                }
+                for row in rows:
+                    key = (row["campaign"], row["epoch"], row["profile_id"])
+                    if logged[key] != row["arm"]:
+                        raise StalePlanError(
+                            f"profile {row['profile_id']} has arm {logged[key]} of campaign {row['campaign']} by now;"
+                            f" the plan says {row['arm']}.",
+                            hint="Another plan was applied since. Make this one again.",
+                        )
+            after = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        return after - before
+
+    def log_shares(self, shares: Iterable[tuple[str, int, str, float]], *, config_version: str) -> None:
+        """Remember which shares a configuration version drew with: (campaign, epoch, arm, share)."""
+        rows = [
+            {"campaign": c, "epoch": e, "arm": a, "share": s, "config_version": config_version}
+            for c, e, a, s in shares
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(upsert(schema.arm_shares).on_conflict_do_nothing(), rows)
+
+    # ------------------------------------------------------------------ identity
+    def learn_people(
+        self,
+        new_keys: Iterable[Mapping[str, str]],
+        merges: Iterable[Mapping[str, str]],
+        *,
+        now: datetime,
+    ) -> None:
+        """Store newly minted profile ids and merges; a chain of merges points at its last survivor."""
+        keys = [dict(row) for row in new_keys]
+        joined = [dict(row) for row in merges]
+        with self._engine.begin() as connection:
+            if keys:
+                connection.execute(upsert(schema.profile_keys).on_conflict_do_nothing(), keys)
+            table = schema.profile_merges
+            for row in joined:
+                connection.execute(
+                    sa.update(table)
+                    .where(table.c.into_profile_id == row["from_profile_id"])
+                    .values(into_profile_id=row["into_profile_id"])
+                )
+                connection.execute(
+                    upsert(table).on_conflict_do_update(
+                        index_elements=["from_profile_id"],
+                        set_={"into_profile_id": row["into_profile_id"]},
+                    ),
+                    row | {"at": utc_text(now)},
+                )
+                connection.execute(
+                    sa.update(schema.profile_keys)
+                    .where(schema.profile_keys.c.profile_id == row["from_profile_id"])
+                    .values(profile_id=row["into_profile_id"])
+                )
+
+    # ------------------------------------------------------------------ labels and segments
+    def advance(self, labels: pa.Table, segment_state: pa.Table) -> None:
+        """Move people's model labels and segment states on to this run's; only changed rows are given."""
+        with self._engine.begin() as connection:
+            for table, rows in ((schema.labels, labels), (schema.segment_state, segment_state)):
+                keys = [column.name for column in table.primary_key]
+                statement = upsert(table)
+                update = statement.on_conflict_do_update(
+                    index_elements=keys,
+                    set_={
+                        c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys
+                    },
+                )
+                for batch in rows.to_batches(max_chunksize=20_000):
+                    connection.execute(update, batch.to_pylist())
+
+    # ------------------------------------------------------------------ models
+    def store_model(
+        self, name: str, document: Mapping[str, Any], *, as_of: datetime, now: datetime
+    ) -> int:
+        """Keep a newly fitted model; returns its version."""
+        table = schema.models
+        with self._engine.begin() as connection:
+            latest = connection.scalar(
+                sa.select(sa.func.max(table.c.version)).where(table.c.name == name)
+            )
+            version = int(latest or 0) + 1
+            connection.execute(
+                sa.insert(table).values(
+                    name=name,
+                    version=version,
+                    fitted_at=utc_text(now),
+                    as_of=utc_text(as_of),
+                    document=json.dumps(document, ensure_ascii=False),
+                )
+            )
+        return version
+
+    def model(self, name: str, *, applied: bool = False) -> tuple[int, dict[str, Any], str] | None:
+        """The newest model of that name (or the newest that a run has used): version, document, when it was fitted."""
+        table = schema.models
+        query = sa.select(table).where(table.c.name == name).order_by(table.c.version.desc()).limit(1)
+        if applied:
+            query = query.where(table.c.applied_at.is_not(None))
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.version, json.loads(row.document), row.fitted_at)
+
+    def mark_models_applied(self, versions: Mapping[str, int], *, now: datetime) -> None:
+        """Remember that a run has used these model versions."""
+        with self._engine.begin() as connection:
+            for name, version in versions.items():
+                connection.execute(
+                    sa.update(schema.models)
+                    .where(schema.models.c.name == name, schema.models.c.version == version)
+                    .values(applied_at=utc_text(now))
+                )
+
+    # ------------------------------------------------------------------ tables
+    def table_counts(self) -> dict[str, int]:
+        """Rows of each source table at the last applied run."""
+        table = schema.table_counts
+        latest = (
+            sa.select(table.c.table_name, sa.func.max(table.c.at).label("at"))
+            .group_by(table.c.table_name)
+            .subquery()
+        )
+        with self._engine.connect() as connection:
+            return {
+                row.table_name: row.n_rows
+                for row in connection.execute(
+                    sa.select(table).join(
+                        latest,
+                        sa.and_(table.c.table_name == latest.c.table_name, table.c.at == latest.c.at),
+                    )
+                )
+            }
+
+    def store_table_counts(self, counts: Mapping[str, int], *, run_id: str, now: datetime) -> None:
+        """Remember how many rows each source table had."""
+        self._state.insert(
+            schema.table_counts,
+            [
+                {"table_name": name, "run_id": run_id, "n_rows": n, "at": utc_text(now)}
+                for name, n in counts.items()
+            ],
+        )
+
+    # ------------------------------------------------------------------ row issues
+    def store_issues(self, run_id: str, issues: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+        """Keep every change that did not get through."""
+        at = utc_text(now)
+        for start in range(0, len(issues), 5_000):
+            self._state.insert(
+                schema.row_issues,
+                [dict(issue) | {"run_id": run_id, "at": at} for issue in issues[start : start + 5_000]],
+            )
+
+    def issues(self, run_id: str) -> list[dict[str, Any]]:
+        """The row issues of one run, grouped by cause, most frequent first, each with up to three profiles."""
+        table = schema.row_issues
+        with self._engine.connect() as connection:
+            groups = connection.execute(
+                sa.select(
+                    table.c.destination,
+                    table.c.kind,
+                    table.c.action,
+                    table.c.outcome,
+                    table.c.code,
+                    sa.func.min(table.c.message).label("message"),
+                    sa.func.count().label("n"),
+                    sa.func.min(table.c.profile_id).label("example"),
+                )
+                .where(table.c.run_id == run_id)
+                .group_by(
+                    table.c.destination, table.c.kind, table.c.action, table.c.outcome, table.c.code
+                )
+                .order_by(sa.func.count().desc())
+            ).mappings()
+            return [dict(row) for row in groups]
