@@ -54,7 +54,7 @@ def _secure_url(text: str) -> str:
         raise ValueError("must be an https URL (http only to this machine)")
     if url.userinfo:
         raise ValueError("must not hold a user name or password")
-    return text.rstrip("/")
+    return text
 
 
 def _header_safe(secret: SecretStr) -> SecretStr:

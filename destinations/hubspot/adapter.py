@@ -28,7 +28,7 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import AuthenticationError, DestinationError
-from destinations.http import Clock, HttpClient, RetryPolicy, Traffic
+from destinations.http import HttpClient, RetryPolicy, Traffic
 from destinations.hubspot.answers import Answer, HubSpotAnswers, refusal
 from destinations.hubspot.client import Api
 from destinations.hubspot.lists import CONTACTS, Lists
@@ -42,6 +42,7 @@ from destinations.limits import (
     HUBSPOT_WINDOW_S,
 )
 from destinations.options import Options, SecureUrl, Token, read_options
+from destinations.pacing import Clock
 
 
 def _ours(properties: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,8 +17,9 @@ import httpx
 
 from connector.domain import Outcome
 from connector.errors import BatchRejectedError, DestinationError, PermanentError, TransientError
-from destinations.http import Answers, Fault, Pause, Stop, machine_word
+from destinations.http import Answers, Fault, machine_word
 from destinations.limits import HUBSPOT_LOCKED_WAIT_S, HUBSPOT_WINDOW_S
+from destinations.pacing import Pause, Stop
 
 Json = Mapping[str, Any]
 

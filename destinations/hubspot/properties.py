@@ -1,4 +1,4 @@
-"""What may be written to a contact: property names that are ours to use, types, and values as text.
+"""What may be written to a contact: property names that are ours to use, and their types.
 
 Consent is the customer's word, not ours: a property that holds an opt-in, an opt-out, a legal basis
 or the marketable status is refused by name, whoever configured it. So are those that HubSpot fills
@@ -9,12 +9,9 @@ write (see :mod:`destinations.hubspot.schema`).
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import UTC, date, datetime
-from decimal import Decimal
 
-from connector.domain import FieldType, PropertyValue
+from connector.domain import FieldType
 from destinations.limits import HUBSPOT_PROPERTY_NAME
 
 MATCH_PROPERTY = "email"
@@ -66,34 +63,3 @@ def can_hold(kind: str, field_type: str, wanted: FieldType) -> bool:
     if kind in ("string", TYPES[wanted][0]):
         return True
     return wanted is FieldType.BOOL and (kind, field_type) == ("enumeration", "booleancheckbox")
-
-
-def as_text(value: PropertyValue) -> str:
-    """A value as HubSpot wants it: always text; ``""`` clears.
-
-    Args:
-        value: A naive datetime is taken as UTC.
-
-    Raises:
-        ValueError: The value is not a finite number.
-    """
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            if not value.is_finite():
-                raise ValueError("not a finite number")
-            return format(value, "f")
-        case float():
-            if not math.isfinite(value):
-                raise ValueError("not a finite number")
-            return format(Decimal(repr(float(value))), "f")
-        case datetime():
-            aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-            return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-        case _:
-            return str(value)

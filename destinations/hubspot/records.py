@@ -33,8 +33,9 @@ from destinations.hubspot.answers import (
     verdict_of,
 )
 from destinations.hubspot.client import Api
-from destinations.hubspot.properties import MATCH_PROPERTY, as_text, objection
+from destinations.hubspot.properties import MATCH_PROPERTY, objection
 from destinations.limits import HUBSPOT_OBJECT_BATCH
+from destinations.values import as_text, set_aside
 
 _ADDRESSES = (MATCH_PROPERTY, "hs_additional_emails")
 _BATCH = HUBSPOT_OBJECT_BATCH.value
@@ -149,24 +150,12 @@ class Records:
     def push(self, changes: Sequence[Change]) -> list[RecordResult]:
         """One result for each record change; at most 100 changes."""
         self._refuse_protected(changes)
-        results: dict[int, RecordResult] = {}
-        values: dict[int, Values] = {}
-        for change in changes:
-            try:
-                values[change.change_id] = {
-                    name: as_text(value) for name, value in change.properties.items()
-                }
-            except ValueError:
-                results[change.change_id] = result_of(
-                    change,
-                    Verdict(
-                        Outcome.REJECTED,
-                        change.record_id,
-                        "INVALID_VALUE",
-                        "A value cannot be written as text.",
-                    ),
-                )
-        sendable = [change for change in changes if change.change_id in values]
+        sendable, answered = set_aside(changes)
+        results = {one.change_id: one for one in answered}
+        values: dict[int, Values] = {
+            change.change_id: {name: as_text(value) for name, value in change.properties.items()}
+            for change in sendable
+        }
         ids = self.find([one.match_value for one in sendable if one.record_id is None])
         known: dict[str, list[Change]] = {}
         unknown: dict[str, list[Change]] = {}
