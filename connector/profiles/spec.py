@@ -1,0 +1,163 @@
+"""What the steps of this package are told, and the report that each of them answers with."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+
+class Duplicates(enum.StrEnum):
+    """What to do with rows that share a key."""
+
+    KEEP_LATEST = "keep_latest"
+    ERROR = "error"
+
+
+class SharedEmail(enum.StrEnum):
+    """What to do with customers that share an address."""
+
+    MERGE = "merge"
+    QUARANTINE = "quarantine"
+
+
+class PersonKey(enum.StrEnum):
+    """What identifies a person in a consent table or an exclusion list."""
+
+    EMAIL = "email"
+    CUSTOMER_ID = "customer_id"
+    PROFILE_ID = "profile_id"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersSpec:
+    """How customers are cleaned.
+
+    Attributes:
+        duplicates: What to do with rows of one customer id.
+        exclude: Condition over logical customers columns (``email`` is the normalised one); where it holds, the
+            customer is a test account and the whole profile is left out. Empty: nobody.
+    """
+
+    duplicates: Duplicates = Duplicates.KEEP_LATEST
+    exclude: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySpec:
+    """How customers become people.
+
+    Attributes:
+        shared_email: What to do with customers that share an address.
+        max_customers_per_email: An address of more customers is nobody's own; it merges nobody.
+        never_merge_on: Patterns such as ``info@*`` of addresses that merge nobody.
+    """
+
+    shared_email: SharedEmail = SharedEmail.MERGE
+    max_customers_per_email: int = 5
+    never_merge_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersSpec:
+    """How orders are cleaned.
+
+    Attributes:
+        duplicates: What to do with rows of one order id.
+        net_revenue: Expression over logical orders columns; discount and refund are 0 where missing.
+        cancelled: Condition over logical orders columns; cancelled orders never happened. Empty: none.
+        max_order_value: Orders and returns above it are impossible; None: any value is possible.
+    """
+
+    duplicates: Duplicates = Duplicates.KEEP_LATEST
+    net_revenue: str = "gross - discount - refund"
+    cancelled: str = ""
+    max_order_value: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentSpec:
+    """How consent records are read.
+
+    Attributes:
+        key: What ``person`` holds: e-mail or customer id.
+        granted: Words that mean yes, in any letter case.
+        withdrawn: Words that mean no.
+        purposes: Purposes that are kept; empty: all.
+    """
+
+    key: PersonKey = PersonKey.EMAIL
+    granted: tuple[str, ...] = ("granted", "subscribed", "yes", "true")
+    withdrawn: tuple[str, ...] = ("withdrawn", "unsubscribed", "no", "false")
+    purposes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionList:
+    """People listed in a source relation.
+
+    Attributes:
+        name: The list's name.
+        relation: Physical relation.
+        key: What its column identifies.
+        column: Column or expression over the relation's columns; empty: named like the key.
+        applies_to: Campaigns; empty: all.
+    """
+
+    name: str
+    relation: str
+    key: PersonKey = PersonKey.EMAIL
+    column: str = ""
+    applies_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionRule:
+    """People that a condition over features and profile columns singles out.
+
+    Attributes:
+        name: The list's name.
+        where: The condition.
+        applies_to: Campaigns; empty: all.
+    """
+
+    name: str
+    where: str
+    applies_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What became of every row of one table in one step.
+
+    Attributes:
+        table: Logical name.
+        n_in: Rows that came in.
+        n_kept: Rows that went on.
+        left_out: Reason -> rows that did not; together with ``n_kept`` they are ``n_in``.
+        emptied: Reason -> rows that went on without one of their values.
+        quarantine_relation: Relation of the rows set aside or emptied: ``table_name, row_key, reason, n``.
+    """
+
+    table: str
+    n_in: int
+    n_kept: int
+    left_out: Mapping[str, int]
+    emptied: Mapping[str, int] = field(default_factory=dict)
+    quarantine_relation: str = ""
+
+    @property
+    def n_accounted(self) -> int:
+        """The sum of all fates; equal to ``n_in``, or rows were lost in silence."""
+        return self.n_kept + sum(self.left_out.values())
+
+    def lines(self) -> list[tuple[str, str, int]]:
+        """The report as rows (table, measure, n), for the run's quality summary."""
+        counts = [
+            ("rows", self.n_in),
+            *sorted(self.left_out.items()),
+            *sorted(self.emptied.items()),
+            ("kept", self.n_kept),
+        ]
+        return [(self.table, measure, n) for measure, n in counts]

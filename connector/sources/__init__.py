@@ -1,0 +1,7 @@
+"""Sources: physical tables mapped to the logical ones, tested, and watched for shrinking and ageing.
+
+* :mod:`connector.sources.spec` - what is asked, and the report that answers.
+* :mod:`connector.sources.mapping` - ``in_<table>`` relations.
+* :mod:`connector.sources.checks` - table tests.
+* :mod:`connector.sources.health` - freshness and lost rows.
+"""

@@ -1,0 +1,107 @@
+"""Is the data there, all of it, and recent? A source that shrank overnight must not empty everybody's audiences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from connector.domain import Finding, Level
+from connector.errors import SourceError
+from connector.sources.spec import Freshness, TableReport
+
+
+def check_freshness(report: TableReport, freshness: Freshness, *, now: datetime) -> Finding:
+    """Compare a table's newest time with the clock.
+
+    Args:
+        report: What the mapping found.
+        freshness: The limits.
+        now: Aware time to compare with.
+    """
+    subject = f"tables.{report.table}.freshness"
+    if report.freshest is None:
+        return Finding(
+            Level.ERROR,
+            subject,
+            f"{freshness.column} holds no time at all.",
+            "Check the column and the source.",
+        )
+    age = now - report.freshest
+    what = f"The newest {freshness.column} is {_span(age)} old"
+    if freshness.error_after is not None and age > freshness.error_after:
+        return Finding(
+            Level.ERROR,
+            subject,
+            f"{what}; {_span(freshness.error_after)} are allowed.",
+            "Repair the source's own refresh; people would be chosen by stale data.",
+        )
+    if freshness.warn_after is not None and age > freshness.warn_after:
+        return Finding(
+            Level.WARNING,
+            subject,
+            f"{what}; expected within {_span(freshness.warn_after)}.",
+            "Look at the source's own refresh.",
+        )
+    return Finding(Level.OK, subject, f"{what}.")
+
+
+def check_rows(
+    reports: Iterable[TableReport], previous: Mapping[str, int], *, max_drop_share: float
+) -> list[Finding]:
+    """Compare each table's rows with those of the last run.
+
+    Args:
+        reports: What the mapping found.
+        previous: Table -> rows kept at the last run; tables that were not there are not compared.
+        max_drop_share: Share of rows (0 to 1) that may be missing.
+
+    Returns:
+        One finding a table; ERROR for an empty table, and for one that shrank by more.
+    """
+    findings = []
+    for report in reports:
+        subject, before = f"tables.{report.table}", previous.get(report.table)
+        if report.n_kept == 0:
+            findings.append(
+                Finding(
+                    Level.ERROR,
+                    subject,
+                    f"No row is left of {report.n_source:,}.",
+                    "Check the source, and the table's filter and quarantine rules.",
+                )
+            )
+            continue
+        drop = (before - report.n_kept) / before if before else 0.0
+        if drop > max_drop_share:
+            findings.append(
+                Finding(
+                    Level.ERROR,
+                    subject,
+                    f"{report.n_kept:,} rows, {drop:.0%} fewer than the {before:,} of the last run"
+                    f" ({max_drop_share:.0%} are allowed).",
+                    "Repair the source; if the rows are gone for good, raise guards.source_rows_drop_above once.",
+                )
+            )
+        else:
+            findings.append(Finding(Level.OK, subject, f"{report.n_kept:,} rows."))
+    return findings
+
+
+def require_healthy(findings: Sequence[Finding]) -> None:
+    """Stop when any finding is an error.
+
+    Raises:
+        SourceError: With every error, one a line.
+    """
+    errors = [f for f in findings if f.level is Level.ERROR]
+    if errors:
+        raise SourceError(
+            "\n".join(f"{f.subject}: {f.message}" for f in errors),
+            hint=" ".join(dict.fromkeys(f.hint for f in errors if f.hint)),
+        )
+
+
+def _span(span: timedelta) -> str:
+    """A duration in words: hours up to two days, then days."""
+    hours = span.total_seconds() / 3600
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.1f} days"
