@@ -1,0 +1,13 @@
+"""Lift: what a campaign changed, treatment against holdout, as assigned (intention to treat).
+
+* :mod:`connector.lift.metrics` - what is measured about one person, and the SQL that measures it.
+* :mod:`connector.lift.moments` - per-arm moments, in numpy and in the warehouse.
+* :mod:`connector.lift.intervals` - pure functions from moments to intervals.
+* :mod:`connector.lift.health` - sample-ratio mismatch and empty arms.
+* :mod:`connector.lift.power` - what a campaign of a given size can show, before it starts.
+* :mod:`connector.lift.verdict` - one word and one sentence for a marketer.
+* :mod:`connector.lift.analysis` - all of these in a row, for every campaign.
+
+People become three moments and two counts per arm in the warehouse; from there on everything is
+arithmetic on a few frozen numbers, so a hundred million people cost no more memory than a hundred.
+"""
