@@ -136,10 +136,19 @@ class RelationshipTest(ColumnTest):
     to: Name
 
 
+def _scalar(value: object) -> object:
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise refuse("a text, a number, true or false")
+
+
+Scalar = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, BeforeValidator(_scalar)]
+
+
 class AcceptedValuesTest(ColumnTest):
     """Every value must be one of ``values``."""
 
-    values: tuple[StrictStr | StrictBool | StrictInt | StrictFloat, ...] = Field(min_length=1)
+    values: tuple[Scalar, ...] = Field(min_length=1)
 
 
 TestKind = Literal[

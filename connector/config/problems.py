@@ -28,7 +28,7 @@ MAX_WORDS = 25
 """How many allowed words a message lists."""
 
 SECRET_KEY = re.compile(
-    r"(?:^|[_-])(?:token|secret|password|passwd|passphrase|salt|credentials?|authori[sz]ation|auth|bearer|api[_-]?key"
+    r"(?:^|[_-])(?:token|secret|password|passwd|passphrase|pass|pwd|salt|credentials?|authori[sz]ation|auth|bearer|api[_-]?key"
     r"|(?:private|signing|access|account|shared|encryption)[_-]key)$",
     re.IGNORECASE,
 )
@@ -94,7 +94,8 @@ def dotted(path: KeyPath) -> str:
     """A key path as text: ``campaigns.winback.to[0]``."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        name = part if isinstance(part, int) else _masked(part)
+        text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else str(name)
     return text
 
 
@@ -111,7 +112,7 @@ def is_secret(path: KeyPath) -> bool:
     if not path or path[0] not in ("sources", "destinations", "holdouts"):
         return False
     names = [part for part in path if isinstance(part, str)]
-    return any(SECRET_KEY.search(name) for name in names[1 if path[0] == "holdouts" else 2 :])
+    return len(names) > 2 and SECRET_KEY.search(names[-1]) is not None
 
 
 def looks_secret(text: str) -> bool:
@@ -133,14 +134,18 @@ def shown(value: object) -> str:
         return "a list"
     if isinstance(value, int | float | date):
         return str(value)
-    text = " ".join(str(value).split())
+    return f"'{_masked(str(value))}'"
+
+
+def _masked(text: str) -> str:
+    text = " ".join(text.split())
     if looks_secret(text):
-        return "something that looks like a secret"
+        return "(something that looks like a secret)"
     text = _EMAIL.sub("(an e-mail address)", text)
-    return f"'{text}'" if len(text) <= _MAX_SHOWN else f"'{text[:_MAX_SHOWN]}...'"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def nearest(word: object, words: Iterable[str]) -> str | None:
+def nearest(word: object, words: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """The word that was probably meant, or None."""
     if not isinstance(word, str):
         return None
@@ -149,7 +154,7 @@ def nearest(word: object, words: Iterable[str]) -> str | None:
     if lowered in by_lower:
         return by_lower[lowered]
     close = get_close_matches(
-        lowered.replace("-", "_").replace(" ", "_"), by_lower, n=1, cutoff=0.6
+        lowered.replace("-", "_").replace(" ", "_"), by_lower, n=1, cutoff=cutoff
     )
     return by_lower[close[0]] if close else None
 

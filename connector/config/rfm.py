@@ -14,8 +14,9 @@ from itertools import pairwise, product
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt
+from pydantic_core import PydanticCustomError
 
-from connector.config.values import Box, Days, Name, Scores, Section, refuse
+from connector.config.values import Box, Days, Name, Scores, Section, refuse, whole_days
 
 Cell = tuple[int, int, int]
 
@@ -28,6 +29,16 @@ def _edges(value: object) -> object:
         if len(numbers) == len(value) <= 9 and all(low < high for low, high in pairwise(numbers)):
             return tuple(numbers)
     raise refuse("1 to 9 growing positive numbers, such as [30, 90, 180, 365]")
+
+
+def _refit(value: object) -> object:
+    words = ("with_training", "every_run")
+    if value in words:
+        return value
+    try:
+        return whole_days(value)
+    except PydanticCustomError:
+        raise refuse("with_training, every_run, or an age such as 30d", words=words) from None
 
 
 class Scale(Section):
@@ -106,7 +117,9 @@ class RfmModel(Section):
     recency: Scale = Scale(method="quantile", bins=5)
     frequency: Scale = Scale(method="fixed", edges=(2, 3, 4, 6))
     monetary: MonetaryScale = MonetaryScale(method="quantile", bins=5)
-    refit: Literal["with_training", "every_run"] | Days = "with_training"
+    refit: Annotated[Literal["with_training", "every_run"] | timedelta, BeforeValidator(_refit)] = (
+        "with_training"
+    )
     groups: tuple[RfmGroup, ...] = Field(default=DEFAULT_GROUPS, min_length=1)
     no_orders: Name = "prospects"
     lapsed: Name = "lapsed"

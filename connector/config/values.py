@@ -73,7 +73,12 @@ def _duration(value: object) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def _days(value: object) -> timedelta:
+def whole_days(value: object) -> timedelta:
+    """Read a duration of whole days.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
     duration = _duration(value)
     if duration % timedelta(days=1):
         raise refuse("a whole number of days or weeks, such as 30d or 2w")
@@ -162,7 +167,7 @@ Whole = Annotated[StrictInt, Field(ge=0, le=10**12)]
 """A whole number, 0 or more."""
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 """A ``timedelta``, written ``30d``, ``26h``, ``90m``, ``2w``."""
-Days = Annotated[timedelta, BeforeValidator(_days)]
+Days = Annotated[timedelta, BeforeValidator(whole_days)]
 """A ``timedelta`` of whole days, written ``30d`` or ``2w``."""
 Share = Annotated[float, BeforeValidator(_share)]
 """A fraction between 0 and 1, written ``5%``."""
@@ -183,7 +188,7 @@ Plain = Any
 these."""
 
 
-def days_text(duration: timedelta) -> str:
+def duration_text(duration: timedelta) -> str:
     """A duration as it is written in the file: ``730d``, ``26h``, ``90m``."""
     minutes = int(duration.total_seconds()) // 60
     if minutes % 1440 == 0:

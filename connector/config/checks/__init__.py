@@ -1,0 +1,45 @@
+"""Checks across sections: every name leads somewhere, and nothing contradicts itself.
+
+Each check is a pure function of the :class:`~connector.config.checks.draft.Draft` and yields
+problems. A draft holds what could be read even when other parts of the file could not, so that all
+problems are told at once; names come from the file as it stands, so that a campaign is not blamed
+for a segment whose own block is wrong. Readers of the file can rely on these laws:
+
+* arms add up to 100 % exactly, with a treatment; the global holdout shares no name with a campaign;
+* each RFM cell has a group and each group a cell; segments have no cycles;
+* each property at a destination has one writer, or several that one priority list keeps apart;
+* no two audiences share one list; each destination says what consent it needs, and the consent
+  block can give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from connector.config.checks import campaigns, data, segments
+from connector.config.checks.draft import Draft
+from connector.config.problems import Problem
+
+CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
+    data.tables_lead_to_sources,
+    data.columns_are_mapped,
+    data.consent_can_be_given,
+    data.exclusion_lists_are_whole,
+    segments.rfm_grid_is_covered,
+    segments.segments_lead_somewhere,
+    segments.priority_lists_are_orders,
+    campaigns.campaigns_lead_somewhere,
+    campaigns.arms_add_up,
+    campaigns.budgets_can_be_reckoned,
+    campaigns.campaign_properties_lead_somewhere,
+    campaigns.properties_have_one_owner,
+    campaigns.audiences_have_one_list,
+    campaigns.holdouts_are_named_apart,
+    campaigns.metrics_are_whole,
+)
+"""Every check."""
+
+
+def check(draft: Draft) -> list[Problem]:
+    """Every problem that the checks find."""
+    return [problem for one in CHECKS for problem in one(draft)]

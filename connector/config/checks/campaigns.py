@@ -1,0 +1,240 @@
+"""Checks of campaigns, of what they write and where, of holdouts and metrics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from connector.config.activation import Campaign
+from connector.config.checks.draft import Draft
+from connector.config.problems import KeyPath, Problem, shown
+from connector.config.root import Config
+from connector.config.values import share_sum
+from connector.domain import Arm
+
+STRATEGY_KEYS = ("offer", "objective", "name")
+"""What ``strategy.<key>`` may name in a campaign's properties."""
+RFM = "rfm."
+RFM_COLUMNS = ("r", "f", "m", "cell", "group")
+
+
+def campaigns_lead_somewhere(draft: Draft) -> Iterator[Problem]:
+    """Segment, strategy, destinations and goal of a campaign exist; the window has an inside."""
+    metrics = (*draft.config.metrics, *draft.names("metrics"))
+    for name, campaign in draft.config.campaigns.items():
+        path: KeyPath = ("campaigns", name)
+        yield from draft.unknown(
+            (*path, "segment"), "segment", campaign.segment, draft.names("segments")
+        )
+        if campaign.strategy is not None:
+            yield from draft.unknown(
+                (*path, "strategy"), "strategy", campaign.strategy, draft.names("strategies")
+            )
+        seen: set[str] = set()
+        for i, to in enumerate(campaign.to):
+            yield from draft.unknown(
+                (*path, "to", i), "destination", to, draft.names("destinations")
+            )
+            yield from draft.twice((*path, "to", i), "destination", to, seen)
+        yield from draft.unknown(
+            (*path, "goal"), "metric", campaign.goal, tuple(dict.fromkeys(metrics))
+        )
+        if campaign.start and campaign.end and campaign.end < campaign.start:
+            yield draft.problem(
+                (*path, "end"),
+                f"ends {campaign.end}, before it starts on {campaign.start}",
+                allowed=f"{campaign.start} or later (the last day is included)",
+            )
+
+
+def arms_add_up(draft: Draft) -> Iterator[Problem]:
+    """Arms make 100 % exactly, and somebody is treated."""
+    for name, campaign in draft.config.campaigns.items():
+        path: KeyPath = ("campaigns", name, "arms")
+        shares = campaign.arms
+        total = share_sum(list(shares.values()))
+        if total != 1:
+            yield draft.problem(
+                path, f"the arms add up to {total * 100:f}%".replace(".0%", "%"), allowed="100%"
+            )
+        if not shares.get(Arm.TREATMENT):
+            yield draft.problem(path, "nobody is treated", allowed="treatment above 0%")
+        if campaign.no_contact_list and not shares.get(Arm.NO_CONTACT):
+            yield draft.problem(
+                ("campaigns", name, "no_contact_list"),
+                "there is no no_contact arm to put on a list",
+                allowed="false, or an arm no_contact",
+            )
+
+
+def budgets_can_be_reckoned(draft: Draft) -> Iterator[Problem]:
+    """A budget needs a strategy that says what a contact costs."""
+    for name, campaign in draft.config.campaigns.items():
+        strategy = draft.config.strategies.get(campaign.strategy or "")
+        unreadable = strategy is None and campaign.strategy is not None
+        if campaign.budget is None or unreadable:
+            continue
+        if strategy is None:
+            message = "a budget, but the campaign has no strategy that names costs"
+        elif strategy.cost_per_contact is None and strategy.cost_per_redemption is None:
+            message = f"a budget, but strategy {campaign.strategy} names no costs"
+        else:
+            continue
+        hint = "Give the strategy cost_per_contact or cost_per_redemption."
+        yield draft.problem(("campaigns", name, "budget"), message, hint=hint)
+
+
+def campaign_properties_lead_somewhere(draft: Draft) -> Iterator[Problem]:
+    """``strategy.<key>`` and ``content.<key>`` exist; ``rfm.<column>`` is a column of the model."""
+    for name, campaign in draft.config.campaigns.items():
+        strategy = draft.config.strategies.get(campaign.strategy or "")
+        for key, value in campaign.properties.items():
+            path: KeyPath = ("campaigns", name, "properties", key)
+            owner, _, field = value.partition(".")
+            if owner in ("strategy", "content") and campaign.strategy is None:
+                message = f"found {shown(value)}, but the campaign has no strategy"
+                yield draft.problem(path, message)
+            elif owner == "strategy":
+                yield from draft.unknown(path, "strategy value", field, STRATEGY_KEYS)
+            elif owner == "content" and strategy is not None:
+                what = f"content of strategy {campaign.strategy}"
+                yield from draft.unknown(path, what, field, tuple(strategy.content))
+            else:
+                yield from _score(draft, path, value)
+    for name, destination in draft.config.destinations.items():
+        for key, value in destination.properties.items():
+            path = ("destinations", name, "properties", key)
+            if value.partition(".")[0] in ("strategy", "content"):
+                yield draft.problem(
+                    path,
+                    f"found {shown(value)}, which belongs to a campaign",
+                    allowed="a feature, score or profile column, such as rfm.group",
+                )
+            else:
+                yield from _score(draft, path, value)
+
+
+def _score(draft: Draft, path: KeyPath, value: str) -> Iterator[Problem]:
+    if value.startswith(RFM):
+        yield from draft.unknown(path, "RFM column", value.removeprefix(RFM), RFM_COLUMNS)
+
+
+def properties_have_one_owner(draft: Draft) -> Iterator[Problem]:
+    """A property at a destination is written by the destination, or by campaigns kept apart."""
+    config = draft.config
+    if len(config.priority_lists) < len(draft.document.content.get("priority_lists") or ()):
+        return
+    writers: dict[tuple[str, str], list[tuple[str, Campaign]]] = defaultdict(list)
+    for name, campaign in config.campaigns.items():
+        for to in dict.fromkeys(campaign.to):
+            for key in campaign.properties:
+                destination = config.destinations.get(to)
+                if destination is not None and key in destination.properties:
+                    yield draft.problem(
+                        ("campaigns", name, "properties", key),
+                        f"the destination {to} writes this property already",
+                        allowed="one owner for each property",
+                        hint="Name it differently here, or drop it there.",
+                    )
+                for other, rival in writers[to, key]:
+                    if not _kept_apart(config, campaign, rival):
+                        yield draft.problem(
+                            ("campaigns", name, "properties", key),
+                            f"campaign {other} writes this property at {to}, too, and nobody"
+                            " says which of them wins for a person in both",
+                            hint=_how_to_settle(campaign, rival),
+                        )
+                writers[to, key].append((name, campaign))
+
+
+def _kept_apart(config: Config, one: Campaign, other: Campaign) -> bool:
+    pair = {one.segment, other.segment}
+    return len(pair) == 2 and any(pair <= set(ranking.order) for ranking in config.priority_lists)
+
+
+def _how_to_settle(one: Campaign, other: Campaign) -> str:
+    if one.segment == other.segment:
+        return "Both address one segment: give each a property of its own."
+    return f"Put {other.segment} and {one.segment} in one priority list."
+
+
+def audiences_have_one_list(draft: Draft) -> Iterator[Problem]:
+    """No two campaigns come to the same list at a destination."""
+    config = draft.config
+    if "project" in draft.broken:
+        return
+    lists: dict[tuple[str, str], str] = {}
+    for name, campaign in config.campaigns.items():
+        for to in dict.fromkeys(campaign.to):
+            destination = config.destinations.get(to)
+            if destination is None or destination.membership is None:
+                continue
+            title = list_name(config, name, to)
+            other = lists.setdefault((to, title.casefold()), name)
+            if other != name:
+                yield draft.problem(
+                    ("destinations", to, "membership"),
+                    f"campaigns {other} and {name} would share the list {shown(title)}",
+                    allowed="a name that holds {campaign}",
+                )
+
+
+def list_name(config: Config, campaign: str, destination: str) -> str:
+    """The name of a campaign's list at a destination.
+
+    Args:
+        config: The configuration.
+        campaign: A campaign's name.
+        destination: Name of a destination that makes lists.
+    """
+    membership = config.destinations[destination].membership
+    template = membership.name if membership is not None else "{project} | {campaign}"
+    values = {
+        "project": config.project.name,
+        "campaign": campaign,
+        "segment": config.campaigns[campaign].segment,
+        "strategy": config.campaigns[campaign].strategy or "none",
+        "destination": destination,
+    }
+    for key, value in values.items():
+        template = template.replace(f"{{{key}}}", value)
+    return template
+
+
+def holdouts_are_named_apart(draft: Draft) -> Iterator[Problem]:
+    """The global holdout is drawn like a campaign, so it needs a name of its own."""
+    held = draft.config.holdouts.global_
+    if held is None or "holdouts" in draft.broken:
+        return
+    if held.name in draft.names("campaigns"):
+        yield draft.problem(
+            ("holdouts", "global", "name"),
+            f"a campaign is named {shown(held.name)}, too",
+            allowed="a name that no campaign has",
+        )
+    if held.share >= 1:
+        yield draft.problem(
+            ("holdouts", "global", "share"), "holds everybody out", allowed="less than 100%"
+        )
+    for i, name in enumerate(held.exempt_campaigns):
+        yield from draft.unknown(
+            ("holdouts", "global", "exempt_campaigns", i),
+            "campaign",
+            name,
+            draft.names("campaigns"),
+        )
+
+
+def metrics_are_whole(draft: Draft) -> Iterator[Problem]:
+    """A metric is one of sum, count and share."""
+    for name in draft.names("metrics"):
+        metric = draft.config.metrics.get(name)
+        if metric is None:
+            continue
+        kinds = {"sum": metric.sum_of, "count": metric.count_of, "share": metric.share_of}
+        given = [key for key, value in kinds.items() if value is not None]
+        if len(given) != 1:
+            found = f"found {' and '.join(given)}" if given else "measures nothing"
+            yield draft.problem(
+                ("metrics", name), found, allowed="exactly one of sum, count, share"
+            )

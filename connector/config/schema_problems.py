@@ -1,0 +1,169 @@
+"""Say in the file's own terms what pydantic found wrong.
+
+Pydantic knows which key it disliked and why; people need the line, what they wrote, what they may
+write, and what they probably meant. A key that is missing because its name was mistyped is told
+once, as the mistyped key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from connector.config.document import Document
+from connector.config.problems import (
+    KeyPath,
+    Problem,
+    did_you_mean,
+    is_secret,
+    listed,
+    nearest,
+    shown,
+)
+from connector.config.values import REFUSED
+
+_SHAPES = {
+    "mapping_type": "a mapping (key: value)",
+    "dict_type": "a mapping (key: value)",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "too_short": "at least one entry",
+}
+_SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_EXPLAINED = {
+    ("destinations", "requires"): "{purpose: marketing, channel: email}, or none_internal"
+    " for data that stays inside",
+    ("holdouts", "assign"): '{salt: "${HOLDOUT_SALT}"}',
+}
+
+
+def problems_of(
+    error: ValidationError, content: object, document: Document, root: type[BaseModel]
+) -> list[Problem]:
+    """The problems of a validation, one for each place.
+
+    Args:
+        error: What pydantic found.
+        content: What it validated.
+        document: Where that was written.
+        root: The model that it was validated against.
+    """
+    details = error.errors(include_url=False)
+    mistyped = _mistyped(details, content, root)
+    problems: dict[KeyPath, Problem] = {}
+    for detail in details:
+        path = _path(detail, content)
+        if path in problems or (detail["type"] == "missing" and path in mistyped):
+            continue
+        problems[path] = _problem(detail, path, document, root)
+    return list(problems.values())
+
+
+def _mistyped(
+    details: Iterable[ErrorDetails], content: object, root: type[BaseModel]
+) -> set[KeyPath]:
+    """Paths of the keys that an unknown key beside them was probably meant to be."""
+    meant = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            path = _path(detail, content)
+            key = nearest(path[-1], keys_at(root, path[:-1]))
+            if key is not None:
+                meant.add((*path[:-1], key))
+    return meant
+
+
+def _path(detail: ErrorDetails, content: Any) -> KeyPath:  # noqa: ANN401 - plain content
+    """The part of pydantic's location that is in the file, without its notes on unions."""
+    path: KeyPath = ()
+    for part in detail["loc"]:
+        in_mapping = isinstance(content, Mapping) and part in content
+        in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
+        if in_mapping or in_list:
+            content = content[part]
+        elif detail["type"] != "missing" or not isinstance(content, Mapping):
+            break
+        path = (*path, part)
+    return path
+
+
+def _problem(
+    detail: ErrorDetails, path: KeyPath, document: Document, root: type[BaseModel]
+) -> Problem:
+    kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
+    allowed = _EXPLAINED.get((str(path[0]), str(path[-1])), "") if path else ""
+    if kind == "missing":
+        return document.problem(path, "is missing", allowed=allowed)
+    is_key = detail["loc"][-1:] == ("[key]",)
+    if kind == "extra_forbidden" or (is_key and kind == "enum"):
+        keys = keys_at(root, path[:-1])
+        hint = did_you_mean(path[-1], keys)
+        return document.problem(path, "unknown key", allowed=listed(keys), hint=hint)
+    words: tuple[str, ...] = ()
+    if kind == REFUSED:
+        allowed, words = context["allowed"], context["words"]
+    elif kind in ("literal_error", "enum"):
+        expected = str(context["expected"])
+        words = tuple(re.findall(r"'([^']*)'", expected))
+        allowed = listed(words) or expected
+    elif kind in ("model_type", "model_attributes_type"):
+        allowed = f"a mapping with {listed(keys_at(root, path))}"
+    elif kind == "greater_than_equal":
+        allowed = f"{context['ge']} or more"
+    elif kind == "less_than_equal":
+        allowed = f"at most {context['le']}"
+    else:
+        allowed = _SHAPES.get(kind, allowed or "another value")
+    hint = did_you_mean(found, words)
+    if kind == "string_type" and isinstance(found, bool | int | float):
+        hint = "Put it in quotes to make it text."
+    if kind == "bool_type" and isinstance(found, str) and found.lower() in _SWITCHES:
+        hint = f"Did you mean {_SWITCHES[found.lower()]}?"
+    if is_secret(path):
+        message, hint = "found a value that is not repeated here", ""
+    else:
+        message = f"{'the name' if is_key else 'found'} {shown(found)}"
+    return document.problem(path, message, allowed=allowed, hint=hint)
+
+
+def keys_at(root: type[BaseModel], path: KeyPath) -> list[str]:
+    """The keys that the schema knows at a path, in its own order; empty where it knows none."""
+    annotation: Any = root
+    for part in path:
+        annotation = _child(annotation, part)
+    for candidate in _alternatives(annotation):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return [field.alias or name for name, field in candidate.model_fields.items()]
+        if get_origin(candidate) is not None and issubclass(get_origin(candidate), Mapping):
+            key = get_args(candidate)[0]
+            return [str(member) for member in getattr(key, "__members__", {}).values()]
+    return []
+
+
+def _alternatives(annotation: object) -> list[Any]:
+    """The members of a union or the annotated type itself, ``None`` left out."""
+    if hasattr(annotation, "__metadata__"):
+        return _alternatives(get_args(annotation)[0])
+    origin = get_origin(annotation)
+    if origin not in (Union, UnionType):
+        return [annotation]
+    return [one for arg in get_args(annotation) for one in _alternatives(arg) if one is not None]
+
+
+def _child(annotation: object, part: str | int) -> object:
+    for candidate in _alternatives(annotation):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            for name, field in candidate.model_fields.items():
+                if part == (field.alias or name):
+                    return field.annotation
+        elif get_args(candidate):
+            return get_args(candidate)[0 if isinstance(part, int) else -1]
+    return None
