@@ -1,12 +1,14 @@
-"""E-mail addresses as customers typed them: mostly their own, some shared, some badly typed, some useless.
+"""E-mail addresses as customers typed them: mostly their own, some shared, some useless.
 
-Every domain is reserved for examples (RFC 2606), so nothing can ever be sent to anybody. The kinds do not overlap, so
-each can be counted exactly.
+Every domain is reserved for examples (RFC 2606), so nothing can ever be sent to anybody. The kinds
+do not overlap, so each can be counted exactly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -60,12 +62,10 @@ def own_address(number: int) -> str:
 
 def draw_addresses(rng: np.random.Generator, n: int) -> Addresses:
     """Addresses for ``n`` customers; shares are of ``n``, rounded."""
-    shuffled = rng.permutation(n).tolist()
+    shuffled: Iterator[int] = iter(rng.permutation(n).tolist())
 
     def take(count: int) -> list[int]:
-        taken = shuffled[:count]
-        del shuffled[:count]
-        return taken
+        return list(islice(shuffled, count))
 
     valid: list[str | None] = [own_address(number) for number in range(n)]
     n_pairs, n_triples = round(_PAIRS * n), round(_TRIPLES * n)

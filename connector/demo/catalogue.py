@@ -1,7 +1,8 @@
 """What the shop sells: about 240 home goods in eight categories, with prices, costs and popularity.
 
-Prices inside a category are lognormal and popularity follows Zipf's law, so that baskets have the heavy right tail of
-real revenue. A person buys half of the time from a favourite category and else from anywhere.
+Prices inside a category are lognormal and popularity follows Zipf's law, so that baskets have the
+heavy right tail of real revenue. A person buys half of the time from a favourite category and else
+from anywhere.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class Catalogue:
             lower[favourite] + u * (upper[favourite] - lower[favourite]),
             u * cumulative[-1],
         )
-        return np.searchsorted(cumulative, point, side="right").clip(0, len(self.sku) - 1)
+        product: Ints = np.searchsorted(cumulative, point, side="right")
+        return np.minimum(product, len(self.sku) - 1)
 
 
 def catalogue(rng: np.random.Generator, *, n_per_category: int = 30) -> Catalogue:

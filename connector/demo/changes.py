@@ -1,7 +1,8 @@
-"""Changes to rows that are there already: states and refunds of orders, addresses, consents, suppressions.
+"""Changes to what the shop has already: orders, addresses, consents, suppressions.
 
-Shops change rows in place. A repeated row changes with the row that it repeats, and an older state of a row (see
-:mod:`connector.demo.dirt`) stays as it is: only rows with the latest ``updated_at`` of their key are touched.
+Shops change rows in place. A repeated row changes with the row that it repeats, and an older state
+of a row (see :mod:`connector.demo.dirt`) stays as it is: only rows with the latest ``updated_at``
+of their key are touched.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from connector.demo.rows import INSERT
 _WITHDRAWAL_SHARE = 0.008
 _EMAIL_CHANGE_SHARE = 0.003
 _CONSENT_AFTER_CHANGE = 0.8
-"""Share of those who agree again under the new address, of those who had agreed under the old one."""
+"""Share of those who had agreed under the old address and agree again under the new one."""
 _SUPPRESSION_SHARE = 0.0006
 
-_GRANTED = """
+GRANTED_SQL = """
     SELECT lower(trim(email)) AS email FROM consents
     WHERE purpose = 'marketing' AND channel = 'email'
         AND lower(trim(email)) IN (SELECT lower(trim(email)) FROM customers WHERE NOT is_test)
@@ -29,6 +30,7 @@ _GRANTED = """
     HAVING arg_max(status, changed_at) = 'granted'
     ORDER BY 1
 """
+"""Normalised addresses of customers whose last word on marketing by e-mail is yes."""
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, batch: pa.Table) -> None:
@@ -39,7 +41,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, batch: pa.Table) -
 
 
 def settle_orders(connection: duckdb.DuckDBPyConnection, from_s: int, until_s: int) -> int:
-    """Ship and deliver open orders, and show the refunds that are due; returns the number of refunds."""
+    """Ship and deliver open orders and show due refunds; returns the number of refunds."""
     connection.execute(
         """
         UPDATE orders SET
@@ -57,7 +59,8 @@ def settle_orders(connection: duckdb.DuckDBPyConnection, from_s: int, until_s: i
         UPDATE orders SET
             status = CASE WHEN age.s > $delivered THEN 'delivered' ELSE 'shipped' END,
             updated_at = greatest(orders.updated_at, to_timestamp(
-                epoch(orders.created_at) + CASE WHEN age.s > $delivered THEN $delivered ELSE $shipped END))
+                epoch(orders.created_at)
+                + CASE WHEN age.s > $delivered THEN $delivered ELSE $shipped END))
         FROM (
             SELECT order_id, max(updated_at) AS at, $until - epoch(any_value(created_at)) AS s
             FROM orders WHERE created_at >= to_timestamp($from - $delivered) GROUP BY order_id
@@ -80,11 +83,12 @@ def settle_orders(connection: duckdb.DuckDBPyConnection, from_s: int, until_s: i
 
 
 def touch_customers(connection: duckdb.DuckDBPyConnection, touched: pa.Table) -> None:
-    """Move ``updated_at`` of the customers who ordered: rows (customer_id, changed_s), one a customer."""
+    """Move ``updated_at`` of customers who ordered: one row (customer_id, changed_s) each."""
     connection.register("batch", touched)
     connection.execute(
         """
-        UPDATE customers SET updated_at = greatest(customers.updated_at, to_timestamp(batch.changed_s))
+        UPDATE customers SET
+            updated_at = greatest(customers.updated_at, to_timestamp(batch.changed_s))
         FROM batch,
             (SELECT customer_id, max(updated_at) AS at FROM customers GROUP BY customer_id) latest
         WHERE customers.customer_id = batch.customer_id AND latest.customer_id = batch.customer_id
@@ -99,12 +103,13 @@ def change_emails(
 ) -> int:
     """Give some customers a new address, under which most of those who had agreed agree again."""
     candidates = connection.execute(
-        """
+        f"""
         SELECT c.customer_id, any_value(c.email), bool_or(g.email IS NOT NULL)
-        FROM customers c LEFT JOIN granted g ON g.email = c.email
-        WHERE regexp_full_match(c.email, 'customer[0-9]{5}@shop-customers[.]example') AND NOT is_test
+        FROM customers c LEFT JOIN ({GRANTED_SQL}) g ON g.email = c.email
+        WHERE NOT is_test
+            AND regexp_full_match(c.email, 'customer[0-9]{{5}}@shop-customers[.]example')
         GROUP BY 1 ORDER BY 1
-        """.replace("granted g", f"({_GRANTED}) g")
+        """
     ).fetchall()
     n = round(_EMAIL_CHANGE_SHARE * len(candidates))
     chosen = np.sort(rng.permutation(len(candidates))[:n]).tolist()
@@ -116,7 +121,9 @@ def change_emails(
         moved.append((customer, old, new, at_s))
         if had_agreed and rng.random() < _CONSENT_AFTER_CHANGE:
             agreed.append((new, "granted", at_s, "preference_centre"))
-    connection.execute("CREATE TEMP TABLE moved (customer_id VARCHAR, old VARCHAR, new VARCHAR, s BIGINT)")
+    connection.execute(
+        "CREATE TEMP TABLE moved (customer_id VARCHAR, old VARCHAR, new VARCHAR, s BIGINT)"
+    )
     if moved:
         connection.executemany("INSERT INTO moved VALUES (?, ?, ?, ?)", moved)
     connection.execute(
@@ -172,6 +179,6 @@ def suppress(
 def _choose(
     connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, share: float
 ) -> list[str]:
-    granted = [row[0] for row in connection.execute(_GRANTED).fetchall()]
+    granted = [row[0] for row in connection.execute(GRANTED_SQL).fetchall()]
     n = max(1, round(share * len(granted)))
     return [granted[i] for i in np.sort(rng.permutation(len(granted))[:n]).tolist()]

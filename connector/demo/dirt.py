@@ -1,7 +1,8 @@
 """What is wrong with the rows, planted in known amounts: the engine has to find exactly these.
 
-Every kind of dirt is added as rows of its own and no row has two faults, so removing the dirt gives back exactly the
-clean tables. (Faults of e-mail addresses are in :mod:`connector.demo.addresses`: there the address itself is the fault.)
+Every kind of dirt is added as rows of its own and no row has two faults, so removing the dirt gives
+back exactly the clean tables. (Faults of e-mail addresses are in :mod:`connector.demo.addresses`:
+there the address itself is the fault.)
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def soil_customers(rng: np.random.Generator, clean: pa.Table) -> CustomerDirt:
 
 
 def soil_orders(rng: np.random.Generator, clean: pa.Table, next_number: int) -> OrderDirt:
-    """Repeat some orders, exactly or in an older state, and invent impossible ones from ``next_number`` on."""
+    """Repeat some orders, exactly or in an older state, and invent impossible ones."""
     n = clean.num_rows
     shuffled = rng.permutation(n)
     n_exact, n_stale = _count(_EXACT_ORDERS, n), _count(_STALE_ORDERS, n)

@@ -1,14 +1,16 @@
-"""Treatment effects that are known because we made them, in the units that the metrics are measured in.
+"""Treatment effects that are known because we made them, in the units of the metrics.
 
-A treatment multiplies a person's buying rate for some days. For a Poisson process the consequences have closed forms, so
-the truth needs no simulation: with ``L`` the expected number of orders of a profile untreated and ``f`` the factor,
+A treatment multiplies a person's buying rate for some days. For a Poisson process the consequences
+have closed forms, so the truth needs no simulation: with ``L`` the expected number of orders of a
+profile untreated and ``f`` the factor,
 
 * orders per person change by ``(f - 1) L``,
 * revenue per person by the same share of its expected revenue,
 * the chance of buying at all by ``exp(-L) - exp(-f L)``,
 
-averaged over everybody assigned, whatever their arm. :func:`simulate_campaign` draws whole campaigns in milliseconds
-from the same process without a shop, to ask how often an interval covers the truth.
+averaged over everybody assigned, whatever their arm. :func:`simulate_campaign` draws whole
+campaigns in milliseconds from the same process without a shop, to ask how often an interval covers
+the truth.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class Effect:
     """What being treated does to a person.
 
     Attributes:
-        rate_factor: Factor on the buying rate; 1 does nothing, below 1 drives people away. Not negative.
+        rate_factor: Factor on the buying rate; 1 does nothing, below 1 drives people away. Not
+            negative.
         days: For how many days from the start of the treatment.
     """
 
@@ -43,8 +46,8 @@ class Effect:
 class TrueEffect:
     """The average effect of treating everybody assigned to a campaign, against treating nobody.
 
-    Expected values given each person's hidden state, not realised ones: an estimate differs from them by the luck of
-    the draw of arms and of purchases, which is what its interval is about.
+    Expected values given each person's hidden state, not realised ones: an estimate differs from
+    them by the luck of the draw of arms and of purchases, which is what its interval is about.
 
     Attributes:
         n_profiles: Profiles assigned, all arms.
@@ -144,13 +147,14 @@ def simulate_campaign(
     baskets: Baskets | None = None,
     shape: float = 1.0,
 ) -> SimulatedCampaign:
-    """Draw one campaign: gamma rates, Poisson orders, lognormal baskets, arms by independent coin tosses.
+    """Draw one campaign: gamma rates, Poisson orders, lognormal baskets, arms by coin tosses.
 
     Args:
         rng: Source of randomness.
         n: People assigned.
         holdout_share: Chance of being held out, between 0 and 1.
-        buying_share: Share of people who buy in the window when nobody is treated, between 0 and 1, exclusive.
+        buying_share: Share of people who buy in the window when nobody is treated, between 0 and 1,
+            exclusive.
         effect: What the treatment does; its ``days`` are the window.
         baskets: Order values; the reference revenue by default.
         shape: Shape of the gamma distribution of rates; the smaller, the more people differ.
@@ -163,7 +167,7 @@ def simulate_campaign(
     orders = rng.poisson(rate * np.where(treated, effect.rate_factor, 1.0))
     revenue = np.bincount(
         np.repeat(np.arange(n), orders), weights=values.draw(rng, int(orders.sum())), minlength=n
-    )
+    ).astype(np.float64)
     lifted = mean * effect.rate_factor
     return SimulatedCampaign(
         treated=treated,

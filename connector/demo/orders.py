@@ -1,7 +1,8 @@
-"""Orders as a shop's database holds them: lines, discounts, shipping, cancellations and refunds that come later.
+"""Orders as a shop's database holds them: lines, discounts, cancellations, later refunds.
 
-Money is counted in whole cents. An order's state is a function of its age: paid, shipped after a day, delivered after
-three; a refund becomes visible some days after the order, by changing the row in place, as shops do.
+Money is counted in whole cents. An order's state is a function of its age: paid, shipped after a
+day, delivered after three; a refund becomes visible some days after the order, by changing the row
+in place, as shops do.
 """
 
 from __future__ import annotations

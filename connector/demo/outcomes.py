@@ -1,7 +1,8 @@
-"""Time passes in the demo shop: orders, new customers, refunds, changed addresses, withdrawn consents, and effects.
+"""Time passes in the demo shop: orders, refunds, new customers, withdrawals, and effects.
 
-The base process goes on for everybody exactly as it would without any campaign: it is drawn from its own stream, so
-who is treated changes nothing about anybody else's orders. A treatment adds orders (or takes some away) on top of it.
+The base process goes on for everybody exactly as it would without any campaign: it is drawn from
+its own stream, so who is treated changes nothing about anybody else's orders. A treatment adds
+orders (or takes some away) on top of it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from connector.domain import Arm
 Ints = npt.NDArray[np.int64]
 
 ASSIGNMENT_COLUMNS = ("campaign", "profile_id", "arm", "customer_id")
-"""What :func:`advance_shop` asks of assignments: a row for each customer of each assigned profile."""
+"""Columns of assignments: a row for each customer of each assigned profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,21 @@ def advance_shop(
 ) -> Advance:
     """Let time pass in a shop that :func:`connector.demo.shop.build_shop` built.
 
-    Only profiles in the treatment arm are affected; business-as-usual and no-contact profiles go on as before. Several
-    treatments of one person add up, and each truth is that of its campaign alone. Refunds show up to five days after their order, so measure revenue at least five days after a window's end.
+    Only profiles in the treatment arm are affected; business-as-usual and no-contact profiles go on
+    as before. Several treatments of one person add up, and each truth is that of its campaign
+    alone. Refunds show up to five days after their order, so measure revenue at least five days
+    after a window's end.
 
     Args:
         path: The shop's database.
         seed: The seed of the shop.
         from_: Where the shop stands now; aware.
         until: Where it shall stand; aware and later.
-        assignments: Strings ``campaign``, ``profile_id``, ``arm``, ``customer_id``: a row for each customer of each
-            assigned profile.
+        assignments: Strings ``campaign``, ``profile_id``, ``arm``, ``customer_id``: a row for each
+            customer of each assigned profile.
         effects: What the treatment of each campaign does; campaigns left out do nothing.
-        treated_from: When the treatment began; ``from_`` by default. Give it when time passes in several steps.
+        treated_from: When the treatment began; ``from_`` by default. Give it when time passes in
+            several steps.
 
     Raises:
         ValueError: The shop stands elsewhere, has another seed, or ``until`` is not later.
@@ -176,7 +180,7 @@ class _World:
 
 @dataclass(frozen=True, slots=True)
 class _Treatment:
-    """One campaign: indices of the assigned people, their profiles (from 0), who is treated, and when it acts."""
+    """One campaign: indices of its people and of their profiles, who is treated, and when."""
 
     campaign: str
     effect: Effect
@@ -244,9 +248,7 @@ def _added_orders(world: _World, treatment: _Treatment) -> Orders:
     return fill_orders(rng, purchases, world.people, world.goods, world.when, 0)
 
 
-def _prevented(
-    world: _World, base: Orders, treatments: list[_Treatment]
-) -> npt.NDArray[np.bool_]:
+def _prevented(world: _World, base: Orders, treatments: list[_Treatment]) -> npt.NDArray[np.bool_]:
     prevented = np.zeros(len(base), dtype=np.bool_)
     for treatment in treatments:
         rng = stream(world.seed, f"losses by {treatment.campaign}", world.from_s)
@@ -259,7 +261,7 @@ def _prevented(
 
 
 def _numbered(batches: list[Orders], first_number: int) -> list[Orders]:
-    """Number the orders of all batches by time, so that a number does not tell whose doing the order was."""
+    """Number all orders by time, so that a number does not tell whose doing the order was."""
     at_s = np.concatenate([batch.at_s for batch in batches])
     rank = np.empty(len(at_s), dtype=np.int64)
     rank[np.argsort(at_s, kind="stable")] = np.arange(len(at_s))
@@ -318,4 +320,5 @@ def _truth(world: _World, treatment: _Treatment) -> TrueEffect:
 
 
 def _by_profile(treatment: _Treatment, of_person: Floats) -> Floats:
-    return np.bincount(treatment.profile, weights=of_person[treatment.person])
+    totals = np.bincount(treatment.profile, weights=of_person[treatment.person])
+    return totals.astype(np.float64)

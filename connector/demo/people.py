@@ -1,10 +1,11 @@
 """Who buys, and how often: a Pareto/NBD population whose lapsed customers keep a trickle.
 
-After the first order a person buys as a Poisson process at a personal rate (gamma across people) and loses interest
-after an exponential time, as in Schmittlein, Morrison & Colombo (1987) and its sibling BG/NBD. One change: lapsed people
-go on at a small share of their rate instead of stopping for ever, because a win-back campaign needs somebody to win
-back. Everything a person will do at random later (when interest ends) is drawn at birth and kept, so the process can
-be continued at any instant.
+After the first order a person buys as a Poisson process at a personal rate (gamma across people)
+and loses interest after an exponential time, as in Schmittlein, Morrison & Colombo (1987) and its
+sibling BG/NBD. One change: lapsed people go on at a small share of their rate instead of stopping
+for ever, because a win-back campaign needs somebody to win back. Everything a person will do at
+random later (when interest ends) is drawn at birth and kept, so the process can be continued at any
+instant.
 """
 
 from __future__ import annotations
@@ -69,7 +70,6 @@ class People:
     def __len__(self) -> int:
         return len(self.number)
 
-
     def and_also(self, others: People) -> People:
         """These people followed by ``others``."""
         return People(
@@ -100,7 +100,7 @@ class Purchases:
 def draw_people(
     rng: np.random.Generator, season: Season, n: int, first_number: int, from_s: int, until_s: int
 ) -> People:
-    """``n`` people who arrive between two instants, in order of arrival and slightly more as time goes by."""
+    """``n`` people in order of arrival between two instants, slightly more as time goes by."""
     begin, end = season.buying(float(from_s)), season.buying(float(until_s))
     born = np.sort(season.instants(begin + (end - begin) * rng.random(n) ** 0.85))
     starts = rng.random(n) >= PROSPECT_SHARE
@@ -154,7 +154,7 @@ def draw_purchases(
 def first_purchases(
     rng: np.random.Generator, people: People, n_known: int, until_s: int
 ) -> Purchases:
-    """The order that comes with the account, within half an hour of it, of people from index ``n_known`` on."""
+    """The order that comes with the account, of people from index ``n_known`` on."""
     at = people.born_s + rng.integers(0, 1800, len(people))
     new = np.arange(len(people)) >= n_known
     bought = np.flatnonzero(new & people.starts_buying & (at < until_s))

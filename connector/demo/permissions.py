@@ -1,7 +1,8 @@
 """Consents as a consent tool exports them: one row for each time somebody said yes or no.
 
-About seven in ten addresses allow marketing by e-mail, some of them said yes and later no, and many never said
-anything, which is a no. Rows are keyed by e-mail address, so the members of a household share one consent.
+About seven in ten addresses allow marketing by e-mail, some of them said yes and later no, and many
+never said anything, which is a no. Rows are keyed by e-mail address, so the members of a household
+share one consent.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Consents:
 
     Attributes:
         rows: Rows of :data:`SCHEMA`.
-        granted: Addresses of customers whose last word on marketing by e-mail is yes, in order of first account.
+        granted: Addresses of customers whose last word on marketing by e-mail is yes, in order of
+            first account.
         silent: Addresses of customers who never said anything about marketing by e-mail.
         n_withdrawn: Addresses of customers whose last word is no.
     """
@@ -61,7 +63,8 @@ class ConsentDirt:
 
     Attributes:
         rows: The rows to append.
-        n_unknown_words: Rows with a status that means neither yes nor no, of people who never said anything else.
+        n_unknown_words: Rows with a status that means neither yes nor no, of people who never said
+            anything else.
         n_strangers: Rows of addresses that belong to no customer.
     """
 
@@ -73,7 +76,7 @@ class ConsentDirt:
 def draw_consents(
     rng: np.random.Generator, addresses: list[str | None], born_s: Seconds, until_s: int
 ) -> Consents:
-    """Consents of the people behind ``addresses`` (None: nobody), each given at their first account."""
+    """Consents of the people behind ``addresses`` (None: nobody), given with their accounts."""
     first: dict[str, int] = {}
     for address, born in zip(addresses, born_s.tolist(), strict=True):
         if address is not None:
@@ -121,7 +124,7 @@ def draw_consents(
 
 
 def soil_consents(rng: np.random.Generator, silent: list[str], until_s: int) -> ConsentDirt:
-    """Words that mean nothing, for people who said nothing else, and readers who are no customers."""
+    """Words that mean nothing, of people who said nothing else, and readers who never bought."""
     table = _Rows()
     chosen = rng.permutation(len(silent))[:_N_UNKNOWN_WORDS].tolist()
     for place, i in enumerate(chosen):
@@ -135,7 +138,7 @@ def soil_consents(rng: np.random.Generator, silent: list[str], until_s: int) -> 
 
 
 def email_marketing_rows(words: list[tuple[str, str, int, str]]) -> pa.Table:
-    """Rows of :data:`SCHEMA` about marketing by e-mail, from (address, status, changed_s, source)."""
+    """Rows of :data:`SCHEMA` on marketing by e-mail, from (address, status, at, source)."""
     table = _Rows()
     for email, status, changed_s, source in words:
         table.add(email, "marketing", "email", status, changed_s, source)

@@ -1,6 +1,7 @@
 """The shop's physical tables: their columns, and how orders become rows of them.
 
-Amounts travel as whole cents and instants as whole seconds until DuckDB casts them, so no float ever touches money.
+Amounts travel as whole cents and instants as whole seconds until DuckDB casts them, so no float
+ever touches money.
 """
 
 from __future__ import annotations
@@ -15,28 +16,32 @@ from connector.demo.season import Seconds
 
 DDL = """
 CREATE TABLE customers (
-    customer_id VARCHAR, email VARCHAR, phone VARCHAR, created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ,
-    country VARCHAR, city VARCHAR, birth_year INTEGER, utm_source VARCHAR, is_test BOOLEAN);
+    customer_id VARCHAR, email VARCHAR, phone VARCHAR, created_at TIMESTAMPTZ,
+    updated_at TIMESTAMPTZ, country VARCHAR, city VARCHAR, birth_year INTEGER,
+    utm_source VARCHAR, is_test BOOLEAN);
 CREATE TABLE orders (
-    order_id VARCHAR, customer_id VARCHAR, created_at TIMESTAMPTZ, status VARCHAR, total DECIMAL(12, 2),
-    discount_total DECIMAL(12, 2), refunded_total DECIMAL(12, 2), shipping_total DECIMAL(12, 2),
-    channel VARCHAR, updated_at TIMESTAMPTZ);
+    order_id VARCHAR, customer_id VARCHAR, created_at TIMESTAMPTZ, status VARCHAR,
+    total DECIMAL(12, 2), discount_total DECIMAL(12, 2), refunded_total DECIMAL(12, 2),
+    shipping_total DECIMAL(12, 2), channel VARCHAR, updated_at TIMESTAMPTZ);
 CREATE TABLE order_items (
-    order_id VARCHAR, sku VARCHAR, qty INTEGER, unit_price DECIMAL(12, 2), unit_cost DECIMAL(12, 2));
+    order_id VARCHAR, sku VARCHAR, qty INTEGER,
+    unit_price DECIMAL(12, 2), unit_cost DECIMAL(12, 2));
 CREATE TABLE products (
-    sku VARCHAR, title VARCHAR, category_l1 VARCHAR, category_l2 VARCHAR, brand VARCHAR, price DECIMAL(12, 2));
+    sku VARCHAR, title VARCHAR, category_l1 VARCHAR, category_l2 VARCHAR,
+    brand VARCHAR, price DECIMAL(12, 2));
 CREATE TABLE consents (
-    email VARCHAR, purpose VARCHAR, channel VARCHAR, status VARCHAR, changed_at TIMESTAMPTZ, source VARCHAR);
+    email VARCHAR, purpose VARCHAR, channel VARCHAR, status VARCHAR,
+    changed_at TIMESTAMPTZ, source VARCHAR);
 CREATE TABLE suppressions (email VARCHAR, reason VARCHAR, added_at TIMESTAMPTZ);
 CREATE SCHEMA simulator;
 CREATE TABLE simulator.people (
-    number BIGINT, born_s BIGINT, rate DOUBLE, lapses_s BIGINT, extra_lines DOUBLE, favourite BIGINT,
-    starts_buying BOOLEAN);
+    number BIGINT, born_s BIGINT, rate DOUBLE, lapses_s BIGINT, extra_lines DOUBLE,
+    favourite BIGINT, starts_buying BOOLEAN);
 CREATE TABLE simulator.pending_refunds (order_id VARCHAR, refund_at_s BIGINT, refund_cents BIGINT);
 CREATE TABLE simulator.clock (
     seed BIGINT, until_s BIGINT, next_customer BIGINT, next_order BIGINT, arrivals_per_day DOUBLE);
 """
-"""The shop's tables, and in ``simulator`` what no shop knows: everybody's state, and what will happen to their orders."""
+"""The shop's tables, and in ``simulator`` what no shop knows: everybody's state and future."""
 
 TABLES = ("customers", "orders", "order_items", "products", "consents", "suppressions")
 
@@ -100,7 +105,7 @@ def customer_rows(
     *,
     is_test: bool,
 ) -> pa.Table:
-    """Rows for ``people``; what does not matter for buying (country, city, year of birth, origin) is drawn here."""
+    """Rows for ``people``; what does not matter for buying (place, age, origin) is drawn here."""
     n = len(people)
     place = rng.choice(len(_PLACES), n, p=_PLACE_SHARE)
     city = np.array([rng.integers(0, len(_PLACES[p][1])) for p in place.tolist()])
@@ -130,7 +135,7 @@ def customer_rows(
 
 
 def order_rows(orders: Orders, customer_ids: list[str], as_of_s: int) -> pa.Table:
-    """Rows for ``orders`` as the shop shows them at an instant; ``customer_ids`` by person index."""
+    """Rows for ``orders`` as shown at an instant; ``customer_ids`` by person index."""
     owners = np.array(customer_ids, dtype=object)[orders.person]
     return pa.table(
         {

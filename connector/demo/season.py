@@ -1,9 +1,10 @@
 """When people buy: one intensity by the hour, in Berlin's time, with a season and promotions.
 
-Every purchase of the demo is an event of an inhomogeneous Poisson process. Its intensity is a product of time of year,
-weekday and hour in Europe/Berlin. Holding it as a cumulative curve makes three things exact and quick: drawing times (by
-inversion), splitting the process at any instant without a seam, and expected values (a difference of two points of the
-curve), which is how the true effects are known without simulation.
+Every purchase of the demo is an event of an inhomogeneous Poisson process. Its intensity is a
+product of time of year, weekday and hour in Europe/Berlin. Holding it as a cumulative curve makes
+three things exact and quick: drawing times (by inversion), splitting the process at any instant
+without a seam, and expected values (a difference of two points of the curve), which is how the true
+effects are known without simulation.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class Season:
     Attributes:
         edges: Hour boundaries, in seconds since 1970.
         cumulative: Average-years of buying up to each boundary: a year adds about 1.
-        cumulative_paid: The same, each hour weighted by the share of the goods' value that is paid after discounts.
+        cumulative_paid: The same, each hour weighted by the share of the goods' value that is paid
+            after discounts.
         rate: Discount rate on offer in each hour.
         share: Share of orders that use it.
     """
@@ -87,7 +89,7 @@ class Season:
         return np.asarray(np.interp(at, self.edges, self.cumulative), dtype=np.float64)
 
     def buying_paid(self, at: Seconds | Floats | float) -> Floats:
-        """Like :meth:`buying`, times the expected share of the value that is paid after discounts."""
+        """Like :meth:`buying`, times the expected share of the value left after discounts."""
         return np.asarray(np.interp(at, self.edges, self.cumulative_paid), dtype=np.float64)
 
     def instants(self, buying: Floats) -> Seconds:
@@ -101,7 +103,7 @@ class Season:
 
 
 def season(first: datetime, last: datetime) -> Season:
-    """The intensity for every instant from ``first`` to ``last``, with a day to spare on both sides."""
+    """The intensity from ``first`` to ``last``, with a day to spare on both sides."""
     return _season(seconds(first) // DAY_S - 1, seconds(last) // DAY_S + 2)
 
 
@@ -161,7 +163,8 @@ def _month_day(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
     months = days.astype("datetime64[M]")
     month = months.astype(np.int64) % 12 + 1
     day = (days - months.astype("datetime64[D]")).astype(np.int64) + 1
-    return month * 100 + day
+    key: npt.NDArray[np.int64] = month * 100 + day
+    return key
 
 
 def _key(month_day: tuple[int, int]) -> int:

@@ -1,4 +1,4 @@
-"""One independent random stream for each purpose, so that changing one part of the shop leaves the others as they were."""
+"""One random stream for each purpose: changing one part of the shop leaves the others alone."""
 
 from __future__ import annotations
 
