@@ -1,24 +1,22 @@
 """The RFM model's block: how scores are cut, and which group each cell of the grid belongs to.
 
 The groups are boxes on a grid of scores (5 x 5 x 5 by default), and the first box that holds a cell
-wins. Two mistakes are easy to make and invisible in a report: a cell that no box reaches, and a box
-that earlier ones cover entirely. Both are found here by walking the whole grid, which is small.
-(R's ``rfm`` package ships an example map with 10 such cells.)
+wins; their arithmetic is the model's own (:mod:`connector.models.groups`). Here they are read, and
+for a box that earlier ones cover entirely it is found out which ones those are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt
 from pydantic_core import PydanticCustomError
 
-from connector.config.values import Box, Days, Name, Scores, Section, refuse, whole_days
-
-Cell = tuple[int, int, int]
+from connector.config.values import Days, Name, Scores, Section, refuse, whole_days
+from connector.models.groups import DEFAULT_GROUPS, Cell, Group, cells
 
 
 def _edges(value: object) -> object:
@@ -75,29 +73,10 @@ class RfmGroup(Section):
     f: Scores
     m: Scores
 
-    def holds(self, cell: Cell) -> bool:
-        """Whether the box holds the cell (r, f, m)."""
-        return cell[0] in self.r and cell[1] in self.f and cell[2] in self.m
 
-
-def _group(name: str, r: tuple[int, int], f: tuple[int, int], m: tuple[int, int]) -> RfmGroup:
-    return RfmGroup(name=name, r=Box(*r), f=Box(*f), m=Box(*m))
-
-
-DEFAULT_GROUPS: tuple[RfmGroup, ...] = (
-    _group("champions", (4, 5), (4, 5), (4, 5)),
-    _group("cant_lose", (1, 2), (4, 5), (4, 5)),
-    _group("loyal", (3, 5), (3, 5), (3, 5)),
-    _group("at_risk", (1, 2), (3, 5), (1, 5)),
-    _group("new_customers", (5, 5), (1, 1), (1, 5)),
-    _group("promising", (4, 4), (1, 1), (1, 5)),
-    _group("potential_loyalist", (4, 5), (2, 5), (1, 5)),
-    _group("need_attention", (3, 3), (2, 5), (1, 5)),
-    _group("about_to_sleep", (3, 3), (1, 1), (1, 5)),
-    _group("hibernating", (2, 2), (1, 2), (1, 5)),
-    _group("lost", (1, 1), (1, 2), (1, 5)),
+_SHIPPED = tuple(
+    RfmGroup(name=group.name, r=group.r, f=group.f, m=group.m) for group in DEFAULT_GROUPS
 )
-"""The map that is used when the file names no groups; it reaches every cell of a 5 x 5 x 5 grid."""
 
 
 class RfmModel(Section):
@@ -120,7 +99,7 @@ class RfmModel(Section):
     refit: Annotated[Literal["with_training", "every_run"] | timedelta, BeforeValidator(_refit)] = (
         "with_training"
     )
-    groups: tuple[RfmGroup, ...] = Field(default=DEFAULT_GROUPS, min_length=1)
+    groups: tuple[RfmGroup, ...] = Field(default=_SHIPPED, min_length=1)
     no_orders: Name = "prospects"
     lapsed: Name = "lapsed"
 
@@ -128,6 +107,11 @@ class RfmModel(Section):
     def shape(self) -> Cell:
         """Number of scores of recency, frequency and monetary value."""
         return self.recency.n_scores, self.frequency.n_scores, self.monetary.n_scores
+
+    @property
+    def boxes(self) -> tuple[Group, ...]:
+        """The groups as the model takes them."""
+        return tuple(Group(group.name, group.r, group.f, group.m) for group in self.groups)
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -141,32 +125,15 @@ class Models(Section):
     rfm: RfmModel = RfmModel()
 
 
-def cells(shape: Cell) -> tuple[Cell, ...]:
-    """Every cell (r, f, m) of a grid."""
-    return tuple(product(*(range(1, n + 1) for n in shape)))  # type: ignore[arg-type]
-
-
-def owner_of(cell: Cell, groups: Sequence[RfmGroup]) -> int | None:
-    """Index of the first group that holds the cell, or None."""
-    return next((i for i, group in enumerate(groups) if group.holds(cell)), None)
-
-
-def unreached_cells(groups: Sequence[RfmGroup], shape: Cell) -> tuple[Cell, ...]:
-    """The cells that no group holds."""
-    return tuple(cell for cell in cells(shape) if owner_of(cell, groups) is None)
-
-
-def shadowed_groups(groups: Sequence[RfmGroup], shape: Cell) -> dict[int, tuple[int, ...]]:
-    """Groups that no cell ever reaches.
+def shadowed_groups(groups: Sequence[Group], shape: Cell) -> dict[int, tuple[int, ...]]:
+    """Groups inside the grid that no cell ever reaches.
 
     Returns:
-        Index of the group -> indexes of the earlier groups that take its cells (empty: it lies
-        outside the grid).
+        Index of the group -> indexes of the earlier groups that take its cells.
     """
-    owners = {cell: owner_of(cell, groups) for cell in cells(shape)}
-    shadowed: dict[int, tuple[int, ...]] = {}
-    for i, group in enumerate(groups):
-        takers = {owners[cell] for cell in owners if group.holds(cell)}
-        if i not in takers:
-            shadowed[i] = tuple(sorted(taker for taker in takers if taker is not None))
-    return shadowed
+    takers: dict[int, set[int]] = {i: set() for i in range(len(groups))}
+    for cell in cells(shape):
+        holders = [i for i, group in enumerate(groups) if cell in group]
+        for i in holders:
+            takers[i].add(holders[0])
+    return {i: tuple(sorted(taken)) for i, taken in takers.items() if i not in taken}

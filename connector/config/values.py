@@ -15,10 +15,12 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
+
+from connector.models.groups import Span
 
 REFUSED = "liftline"
 """Type of the pydantic errors made by :func:`refuse`."""
@@ -27,7 +29,7 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _DURATION = re.compile(r"(\d{1,6})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%")
-_BOX = re.compile(r"(\d{1,2})(?:\s*-\s*(\d{1,2}))?")
+_SPAN = re.compile(r"(\d{1,2})(?:\s*-\s*(\d{1,2}))?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -117,27 +119,14 @@ def _money(value: object) -> Decimal:
     raise refuse("an amount of money as a plain number, 0 or more, such as 9.50")
 
 
-class Box(NamedTuple):
-    """A range of scores, both ends included."""
-
-    low: int
-    high: int
-
-    def __contains__(self, score: object) -> bool:
-        """Whether a score lies in the range."""
-        return isinstance(score, int) and self.low <= score <= self.high
-
-
-def _box(value: object) -> Box:
-    if isinstance(value, Box):
+def _span(value: object) -> Span:
+    if isinstance(value, Span):
         return value
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    match = _BOX.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is not None:
-        box = Box(int(match[1]), int(match[2] or match[1]))
-        if 1 <= box.low <= box.high:
-            return box
-    raise refuse("a score or a range of scores, low to high, such as 5 or 4-5")
+    match = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or not 1 <= int(match[1]) <= int(match[2] or match[1]):
+        raise refuse("a score or a range of scores, low to high, such as 5 or 4-5")
+    return Span(int(match[1]), int(match[2] or match[1]))
 
 
 def _day(value: object) -> date:
@@ -175,8 +164,8 @@ Probability = Annotated[float, BeforeValidator(_probability)]
 """A fraction strictly between 0 and 1, written ``0.95`` or ``95%``."""
 Money = Annotated[Decimal, BeforeValidator(_money)]
 """An amount in the shop's currency, 0 or more."""
-Scores = Annotated[Box, BeforeValidator(_box)]
-"""A :class:`Box`, written ``4-5`` or ``5``."""
+Scores = Annotated[Span, BeforeValidator(_span)]
+"""A :class:`~connector.models.groups.Span` of scores, written ``4-5`` or ``5``."""
 Day = Annotated[date, BeforeValidator(_day)]
 """A calendar day in the project's time zone, written ``2026-03-02``."""
 Names = Annotated[tuple[Name, ...], BeforeValidator(_one_or_many)]

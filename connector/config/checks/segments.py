@@ -8,8 +8,8 @@ from graphlib import CycleError, TopologicalSorter
 from connector.config.activation import Segment
 from connector.config.checks.draft import Draft
 from connector.config.problems import KeyPath, Problem, did_you_mean, listed, shown
-from connector.config.rfm import RfmModel, shadowed_groups, unreached_cells
-from connector.config.values import Box
+from connector.config.rfm import RfmModel, shadowed_groups
+from connector.models.groups import unnamed_cells
 
 RFM = "rfm."
 MAX_CELLS = 6
@@ -42,7 +42,7 @@ def rfm_grid_is_covered(draft: Draft) -> Iterator[Problem]:
 
 
 def _grid(draft: Draft, model: RfmModel, path: KeyPath) -> Iterator[Problem]:
-    groups, shape = model.groups, model.shape
+    groups, shape = model.boxes, model.shape
     outside = False
     for i, group in enumerate(groups):
         for axis, box, top in zip("rfm", (group.r, group.f, group.m), shape, strict=True):
@@ -50,7 +50,7 @@ def _grid(draft: Draft, model: RfmModel, path: KeyPath) -> Iterator[Problem]:
                 outside = True
                 yield draft.problem(
                     (*path, i, axis),
-                    f"group {group.name}: found {_range(box)}",
+                    f"group {group.name}: found {box}",
                     allowed=f"scores from 1 to {top}",
                 )
     if outside:
@@ -63,7 +63,7 @@ def _grid(draft: Draft, model: RfmModel, path: KeyPath) -> Iterator[Problem]:
             f" {'takes' if len(names) == 1 else 'take'} all its cells",
             hint="The first match wins: move it up, or drop it.",
         )
-    free = unreached_cells(groups, shape)
+    free = unnamed_cells(groups, shape)
     if free:
         some = ", ".join("-".join(map(str, cell)) for cell in free[:MAX_CELLS])
         more = f" and {len(free) - MAX_CELLS} more" if len(free) > MAX_CELLS else ""
@@ -73,10 +73,6 @@ def _grid(draft: Draft, model: RfmModel, path: KeyPath) -> Iterator[Problem]:
             f"{len(free)} of {total} cells (r-f-m) are in no group: {some}{more}",
             hint="Add a last group that takes the rest.",
         )
-
-
-def _range(box: Box) -> str:
-    return str(box.low) if box.low == box.high else f"{box.low}-{box.high}"
 
 
 def segments_lead_somewhere(draft: Draft) -> Iterator[Problem]:
