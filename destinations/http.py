@@ -59,13 +59,13 @@ _UNKNOWN = (
     httpx.DecodingError,
 )
 
-_MACHINE_WORD = re.compile(r"[A-Z][A-Z0-9]*(?:[_.][A-Z0-9]+)*")
+_MACHINE_WORD = re.compile(r"(?=.{1,80}$)[A-Z][A-Z0-9]*(?:[_.][A-Z0-9]+)*")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 
 def machine_word(text: object) -> str:
     """``text`` when it is a machine's code such as ``INVALID_EMAIL``, else ``""``."""
-    return text if isinstance(text, str) and _MACHINE_WORD.fullmatch(text[:80]) else ""
+    return text if isinstance(text, str) and _MACHINE_WORD.fullmatch(text) else ""
 
 
 @dataclass(frozen=True, slots=True)
