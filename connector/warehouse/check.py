@@ -1,7 +1,8 @@
 """The check of a parsed expression: every node, function, cast and column name must be on a list.
 
-What is not named here is refused, so a construct that a new sqlglot learns to parse stays out until somebody lists it.
-The checker returns a tree of its own: columns carry the relation's exact name in quotes, times are compared with times.
+What is not named here is refused, so a construct that a new sqlglot learns to parse stays out until
+somebody lists it. The checker returns a tree of its own: columns carry the relation's exact name in
+quotes, times are compared with times.
 """
 
 from __future__ import annotations
@@ -523,7 +524,8 @@ class Checker:
         checked, kind = self.check(node.this)
         if isinstance(node, exp.Sum):
             if kind is Kind.BOOLEAN:
-                # Adding up truth values is DuckDB's own; the number of rows where it holds is meant.
+                # Adding up truth values is DuckDB's own; the number of rows where it holds is
+                # meant.
                 checked = exp.Case(
                     ifs=[exp.If(this=checked, true=exp.Literal.number(1))],
                     default=exp.Literal.number(0),
@@ -617,7 +619,9 @@ def _word(word: Word, node: exp.Expr, macro: Macro) -> exp.Expr:
 
 
 def _portable(pattern: str) -> bool:
-    """Whether a regular expression means the same to RE2, POSIX and Java: no look-around, no back-references."""
+    """Whether a regular expression means the same to RE2, POSIX and Java: no look-around, no
+    back-references.
+    """
     if (
         len(pattern) > 200
         or "(?" in pattern

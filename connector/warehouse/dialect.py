@@ -1,16 +1,19 @@
 """Expressions that a user writes in the configuration: parsed, checked, and carried on as a tree.
 
-Such a text (a segment's ``where``, a table's ``filter``, a column mapping) is somebody else's code that runs inside the
-warehouse next to personal data. So nothing of it is ever spliced into SQL: it is cut into tokens, parsed into a tree,
-and every node, function, cast and column name must be on a list before SQL is written anew from that tree. Limits on
-length, nesting and size keep an expression from becoming a bomb.
+Such a text (a segment's ``where``, a table's ``filter``, a column mapping) is somebody else's code
+that runs inside the warehouse next to personal data. So nothing of it is ever spliced into SQL: it
+is cut into tokens, parsed into a tree, and every node, function, cast and column name must be on a
+list before SQL is written anew from that tree. Limits on length, nesting and size keep an
+expression from becoming a bomb.
 
-The check also knows the kinds of the columns. That catches ``rfm.group >= 3`` and ``orders_90d = 'many'`` when the
-configuration is read rather than when the warehouse stumbles over the first row, and it makes the meaning the same on
-every engine: ``/`` always divides as floating point and is NULL on zero, a whole-number cast rounds halves away from zero.
+The check also knows the kinds of the columns. That catches ``rfm.group >= 3`` and ``orders_90d =
+'many'`` when the configuration is read rather than when the warehouse stumbles over the first row,
+and it makes the meaning the same on every engine: ``/`` always divides as floating point and is
+NULL on zero, a whole-number cast rounds halves away from zero.
 
-Names with a dot, such as ``rfm.group``, are columns whose name holds that dot. Tried and dropped: treating the part
-before the dot as a table, which would have made every relation carry its models as joins.
+Names with a dot, such as ``rfm.group``, are columns whose name holds that dot. Tried and dropped:
+treating the part before the dot as a table, which would have made every relation carry its models
+as joins.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ from connector.warehouse.grammar import Liftline, StatementError, expand, kind_o
 from connector.warehouse.macros import Kind
 
 HOUSE = "liftline"
-"""Name of the house dialect itself: SQL with our functions still in it, to be put into a statement."""
+"""Name of the house dialect itself: SQL with our functions still in it, to be put into a
+statement."""
 
 MAX_CHARACTERS = 4_000
 MAX_TOKENS = 800
@@ -96,8 +100,9 @@ class Expression:
         """The expression as SQL, columns quoted.
 
         Args:
-            dialect: ``liftline`` keeps our functions, for a statement that :func:`connector.warehouse.render.render` or a
-                warehouse turns into an engine's SQL; an engine's name writes that engine's SQL at once.
+            dialect: ``liftline`` keeps our functions, for a statement that
+                :func:`connector.warehouse.render.render` or a warehouse turns into an engine's SQL;
+                an engine's name writes that engine's SQL at once.
 
         Raises:
             StatementError: The engine has no equivalent of one of its functions.
@@ -121,7 +126,8 @@ def parse_expression(
 
     Args:
         text: The expression, such as ``monetary_365d >= 300 and rfm.group <> 'champions'``.
-        columns: The columns it may read: name -> SQL type, or only their names (then kinds are not checked).
+        columns: The columns it may read: name -> SQL type, or only their names (then kinds are not
+            checked).
         what: What the expression is, for messages; the caller adds file and line.
         allow_aggregates: Whether ``sum(x)`` and its like may stand in it.
 
@@ -129,7 +135,8 @@ def parse_expression(
         The checked expression.
 
     Raises:
-        ExpressionError: It does not parse, or something in it is not allowed; the message shows where.
+        ExpressionError: It does not parse, or something in it is not allowed; the message shows
+            where.
     """
     try:
         tokens = _tokens(text)
@@ -149,7 +156,8 @@ def parse_expression(
             aggregates=checker.aggregates,
             _tree=checked,
         )
-        # Writing it once finds what only shows when functions are replaced, such as a size that explodes.
+        # Writing it once finds what only shows when functions are replaced, such as a size that
+        # explodes.
         expression.sql("duckdb")
     except Refusal as refusal:
         raise ExpressionError(
@@ -181,7 +189,8 @@ def parse_condition(
         what: As for :func:`parse_expression`.
 
     Raises:
-        ExpressionError: As for :func:`parse_expression`, or it yields something else than true or false.
+        ExpressionError: As for :func:`parse_expression`, or it yields something else than true or
+            false.
     """
     expression = parse_expression(text, columns=columns, what=what)
     if not expression.is_boolean:
@@ -227,7 +236,7 @@ _REFUSED_TOKENS: dict[TokenType, str] = {
     TokenType.DIV: "// is not allowed; write floor(a / b).",
     TokenType.GLOB: "GLOB is not allowed; use LIKE.",
     TokenType.SIMILAR_TO: "SIMILAR TO is not allowed; use regexp_matches(text, 'pattern').",
-    TokenType.RLIKE: "regular-expression operators are not allowed; use regexp_matches(text, 'pattern').",
+    TokenType.RLIKE: "this operator is not allowed; use regexp_matches(text, 'pattern').",
     TokenType.COLLATE: "COLLATE is not allowed; use lower().",
 }
 
@@ -278,7 +287,9 @@ def _tokens(text: str) -> list[Token]:
 
 
 def _checked_token(token: Token, text: str, before: Token | None) -> Token:
-    """The token, as a plain name when it follows a dot: ``rfm.group`` is a column although GROUP is a keyword."""
+    """The token, as a plain name when it follows a dot: ``rfm.group`` is a column although GROUP is
+    a keyword.
+    """
     written = text[token.start : token.end + 1]
     after_dot = before is not None and before.token_type == TokenType.DOT
     if after_dot and token.token_type != TokenType.NUMBER and re.fullmatch(r"\w+", written):
@@ -299,7 +310,7 @@ def _refuse_odd_characters(text: str, start: int) -> None:
         if category == "Cf" or (category in ("Zs", "Zl", "Zp") and character != " "):
             name = unicodedata.name(character, "unnamed").lower()
             raise Refusal(
-                f"an invisible or unusual blank character (U+{ord(character):04X}, {name}) is not allowed.",
+                f"an invisible or unusual blank (U+{ord(character):04X}, {name}) is not allowed.",
                 start + offset,
             )
 
@@ -322,7 +333,9 @@ def _parse(tokens: list[Token], text: str) -> exp.Expr:
 
 
 def _offset(text: str, line: int | None, column: int | None) -> int | None:
-    """Offset of sqlglot's line and column, which name the end of the last token that it looked at."""
+    """Offset of sqlglot's line and column, which name the end of the last token that it looked
+    at.
+    """
     if line is None or column is None:
         return None
     lines = text.splitlines(keepends=True)

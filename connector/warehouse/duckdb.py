@@ -1,14 +1,17 @@
-"""DuckDB, the embedded engine: the workspace where a run computes, with the user's files attached for reading.
+"""DuckDB, the embedded engine: the workspace of a run, with the user's files attached.
 
-Sources are attached read-only, so no statement can change them. Once all are attached, :meth:`DuckDBWarehouse.seal` shuts
-the file system and the settings for the rest of the run: even a statement that slipped through every check could not
-read another file, load an extension or reach the network.
+Sources are attached read-only, so no statement can change them. Once all are attached,
+:meth:`DuckDBWarehouse.seal` shuts the file system and the settings for the rest of the run: even a
+statement that slipped through every check could not read another file, load an extension or reach
+the network.
 
-Two things were measured on DuckDB 2.0: ``preserve_insertion_order = false`` with two threads and a temporary directory is
-the quickest set-up for features, and a second process cannot open a file that a writer holds, not even for reading. Hence
-the workspace is disposable and a locked source has an error of its own.
+Two things were measured on DuckDB 2.0: ``preserve_insertion_order = false`` with two threads and a
+temporary directory is the quickest set-up for features, and a second process cannot open a file
+that a writer holds, not even for reading. Hence the workspace is disposable and a locked source has
+an error of its own.
 
-DuckDB's own messages quote values ("could not convert string 'jane@...'"); they are never passed on.
+DuckDB's own messages quote values ("could not convert string 'jane@...'"); they are never passed
+on.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ class Settings:
     Attributes:
         threads: Worker threads; None leaves it to DuckDB (all cores).
         memory_limit: Such as ``4GB``; None leaves it to DuckDB (80 % of the machine).
-        temp_directory: Where results that do not fit in memory are spilled; None: beside the database file.
+        temp_directory: Where results that do not fit in memory are spilled; None: beside the
+            database file.
     """
 
     threads: int | None = None
@@ -115,7 +119,7 @@ class DuckDBWarehouse:
         self._readable += files.attach_parquet(self._connection, name, pattern)
 
     def attach_csv(self, name: str, pattern: str) -> None:
-        """Read the CSV files of a glob pattern into the relation ``name``; see :mod:`connector.warehouse.files`.
+        """Read the CSV files of a glob pattern into the relation ``name``, as :mod:`.files` says.
 
         Raises:
             SourceError: No file matches, or a row is broken; the message names file and line.
@@ -132,7 +136,9 @@ class DuckDBWarehouse:
         return [str(name) for (name,) in found]
 
     def seal(self) -> None:
-        """Allow no other file, extension or change of settings from now on; attached sources stay readable."""
+        """Allow no other file, extension or change of settings from now on; attached sources stay
+        readable.
+        """
         paths = ", ".join(literal(path) for path in self._readable)
         self._connection.execute(f"SET allowed_paths = [{paths}]")
         self._connection.execute("SET enable_external_access = false")
@@ -163,7 +169,9 @@ class DuckDBWarehouse:
         self._execute(f"CREATE OR REPLACE VIEW {quote(name)} AS {text}", name)
 
     def batches(self, sql: str) -> pa.RecordBatchReader:
-        """Stream the rows of a statement in the house dialect as Arrow; other statements may run meanwhile."""
+        """Stream the rows of a statement in the house dialect as Arrow; other statements may run
+        meanwhile.
+        """
         cursor = self._connection.cursor()
         try:
             reader: pa.RecordBatchReader = cursor.sql(render(sql, self.dialect)).to_arrow_reader(
@@ -194,7 +202,9 @@ class DuckDBWarehouse:
             self._connection.unregister("_incoming")
 
     def columns(self, name: str) -> Mapping[str, str]:
-        """Column name -> type of a relation, ``source.table`` included; empty when there is no such relation."""
+        """Column name -> type of a relation, ``source.table`` included; empty when there is no such
+        relation.
+        """
         candidates = [quote(name)]
         if "." in name:
             candidates.append(".".join(quote(part) for part in name.split(".") if part))
@@ -227,10 +237,12 @@ class DuckDBWarehouse:
     # ------------------------------------------------------------ within
 
     def _drop_unless(self, name: str, wanted: str) -> None:
-        """Drop a relation of that name that is of another type; DuckDB replaces like by like only."""
+        """Drop a relation of that name that is of another type; DuckDB replaces like by like
+        only.
+        """
         found = self._connection.execute(
-            "SELECT table_type FROM information_schema.tables "
-            "WHERE table_catalog = current_database() AND table_schema = 'main' AND lower(table_name) = lower(?)",
+            "SELECT table_type FROM information_schema.tables WHERE table_schema = 'main' "
+            "AND table_catalog = current_database() AND lower(table_name) = lower(?)",
             [name],
         ).fetchone()
         if found is None:

@@ -1,16 +1,18 @@
 """Parquet and CSV files as relations.
 
-Parquet stays where it is, as a view. CSV is read once into the workspace: parsing it again for every statement would be
-slow, and a file that changes halfway would give a run two truths.
+Parquet stays where it is, as a view. CSV is read once into the workspace: parsing it again for
+every statement would be slow, and a file that changes halfway would give a run two truths.
 
-CSV types are found by looking at every value, not at a sample, and by rules a person can foretell: whole numbers without
-leading zeros are BIGINT, decimals are DECIMAL (exact, because they are often money), ISO dates and times are DATE,
-TIMESTAMP or, with a zone, TIMESTAMPTZ; all else is text. So ``007`` and ``01234`` (a postcode) stay what they are, ``yes``
-and ``true`` stay words, and ``03/04/2025`` waits for a mapping that says which is the month (``parse_time``). DuckDB's own
+CSV types are found by looking at every value, not at a sample, and by rules a person can foretell:
+whole numbers without leading zeros are BIGINT, decimals are DECIMAL (exact, because they are often
+money), ISO dates and times are DATE, TIMESTAMP or, with a zone, TIMESTAMPTZ; all else is text. So
+``007`` and ``01234`` (a postcode) stay what they are, ``yes`` and ``true`` stay words, and
+``03/04/2025`` waits for a mapping that says which is the month (``parse_time``). DuckDB's own
 sniffer was tried: it guesses all of these.
 
-The first line must hold the columns' names. An empty field is NULL. A row with too many or too few fields, or bytes that
-are not UTF-8, stops the run with file and line: a row is never dropped in silence.
+The first line must hold the columns' names. An empty field is NULL. A row with too many or too few
+fields, or bytes that are not UTF-8, stops the run with file and line: a row is never dropped in
+silence.
 """
 
 from __future__ import annotations

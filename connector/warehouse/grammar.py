@@ -1,9 +1,11 @@
-"""The grammar of the house dialect: DuckDB's, with every function call reduced to names of our own list.
+"""The grammar of the house dialect: DuckDB's, with every function call reduced to names of our own
+list.
 
-sqlglot's DuckDB parser knows hundreds of functions, some under several names, some without parentheses, some with a
-syntax of their own. This one knows the few of :data:`CORE_FUNCTIONS`, whose meaning sqlglot carries to every engine
-unchanged; any other call stays an ``Anonymous`` node, and those are allowed only when :mod:`connector.warehouse.macros`
-lists them. :func:`expand` then replaces each by the engine's own expression.
+sqlglot's DuckDB parser knows hundreds of functions, some under several names, some without
+parentheses, some with a syntax of their own. This one knows the few of :data:`CORE_FUNCTIONS`,
+whose meaning sqlglot carries to every engine unchanged; any other call stays an ``Anonymous`` node,
+and those are allowed only when :mod:`connector.warehouse.macros` lists them. :func:`expand` then
+replaces each by the engine's own expression.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ MAX_NODES = 20_000
 
 
 class StatementError(LiftlineError):
-    """A statement of the engine itself leaves the house dialect, or an engine cannot express it: a bug, not user input."""
+    """A statement of the engine itself leaves the house dialect, or an engine cannot express it: a
+    bug, not user input.
+    """
 
 
 class Liftline(DuckDB):
@@ -176,7 +180,6 @@ def write(tree: exp.Expr, engine: str) -> str:
     Raises:
         StatementError: The engine cannot express it.
     """
-
     try:
         return tree.sql(dialect=engine, unsupported_level=ErrorLevel.RAISE, comments=False)
     except SqlglotError as problem:
@@ -194,7 +197,9 @@ def unknown_call(name: str, n_arguments: int) -> str:
 
 
 def kind_of_type(sql_type: str) -> Kind:
-    """The kind of a column of a SQL type, such as NUMBER for ``DECIMAL(18, 2)``; ANY when it is none of ours."""
+    """The kind of a column of a SQL type, such as NUMBER for ``DECIMAL(18, 2)``; ANY when it is
+    none of ours.
+    """
     head = sql_type.upper().split("(")[0].strip()
     if head in {"VARCHAR", "TEXT", "CHAR", "STRING", "UUID", "BPCHAR"} or head.startswith("ENUM"):
         return Kind.TEXT

@@ -1,13 +1,14 @@
 """The functions of the house dialect, and what each becomes on every engine.
 
-Why a list of our own: engines disagree on exactly what a segment rule needs (the distance of two days, a quantile, a
-hash as a number, division by zero), and sqlglot passes functions that it does not know through in silence. So a call
-is allowed only when its name stands here or among the few of :data:`connector.warehouse.grammar.CORE_FUNCTIONS`, and every
-rendering is a reviewed text below.
+Why a list of our own: engines disagree on exactly what a segment rule needs (the distance of two
+days, a quantile, a hash as a number, division by zero), and sqlglot passes functions that it does
+not know through in silence. So a call is allowed only when its name stands here or among the few of
+:data:`connector.warehouse.grammar.CORE_FUNCTIONS`, and every rendering is a reviewed text below.
 
-A template is SQL of the engine under whose name it stands; ``any`` is DuckDB's SQL, which sqlglot carries over to engines
-without a template of their own. ``_1``, ``_2`` stand for the arguments. They are replaced in the parsed tree, never in text.
-``None`` says that the engine has no exact equivalent: rendering refuses instead of approximating.
+A template is SQL of the engine under whose name it stands; ``any`` is DuckDB's SQL, which sqlglot
+carries over to engines without a template of their own. ``_1``, ``_2`` stand for the arguments.
+They are replaced in the parsed tree, never in text. ``None`` says that the engine has no exact
+equivalent: rendering refuses instead of approximating.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ CONSTANTS: Mapping[str, str] = {
 
 
 def _between(unit_us: int) -> dict[str, str | None]:
-    """Templates for whole units from ``_1`` to ``_2``: the floor of the exact difference in microseconds."""
+    """Templates for whole units from ``_1`` to ``_2``: the floor of the exact difference in
+    microseconds.
+    """
     seconds = unit_us // 1_000_000
     return {
         "duckdb": f"CAST(FLOOR((EPOCH_US(CAST(_2 AS TIMESTAMP)) - EPOCH_US(CAST(_1 AS TIMESTAMP))) / {unit_us}) AS BIGINT)",
@@ -205,11 +208,12 @@ _MACROS = (
         "normalise_email",
         (T,),
         T,
-        "the address without blanks at its ends, in small letters, in Unicode's composed form; NULL when empty",
+        "the address without blanks around it, small, in composed Unicode; NULL when empty",
         {
             "duckdb": "NULLIF(LOWER(TRIM(NFC_NORMALIZE(_1), _blanks)), '')",
             "postgres": "NULLIF(LOWER(TRIM(_blanks FROM NORMALIZE(_1, NFC))), '')",
-            # Spark and Snowflake have no Unicode normalisation: e + accent and the composed letter stay apart there.
+            # Spark and Snowflake have no Unicode normalisation: e + accent and the composed letter
+            # stay apart there.
             "spark": "NULLIF(LOWER(TRIM(BOTH _blanks FROM _1)), '')",
             "snowflake": "NULLIF(LOWER(TRIM(_1, _blanks)), '')",
             "bigquery": "NULLIF(LOWER(TRIM(NORMALIZE(_1, NFC), _blanks)), '')",

@@ -1,8 +1,9 @@
 """Whole statements that the engine writes in the house dialect, made into one engine's SQL.
 
-The statements are ours, so they may join, group, number rows and use sub-queries. They are still held to the list of
-functions: sqlglot passes a function that it does not know through in silence, and the statement would then work on
-DuckDB and fail, or mean something else, on the next engine. What is not on the list raises at once.
+The statements are ours, so they may join, group, number rows and use sub-queries. They are still
+held to the list of functions: sqlglot passes a function that it does not know through in silence,
+and the statement would then work on DuckDB and fail, or mean something else, on the next engine.
+What is not on the list raises at once.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def render(sql: str, dialect: str) -> str:
         SQL of the engine, NULL order as in DuckDB (NULLs last) wherever rows are ordered.
 
     Raises:
-        StatementError: It does not parse, is no query, calls something that is not on the list, or the engine cannot
-            express it.
+        StatementError: It does not parse, is no query, calls something that is not on the list, or
+            the engine cannot express it.
     """
     tree = _parsed(sql)
     for node in tree.walk():
