@@ -54,7 +54,9 @@ class CutSpec:
 
     def __post_init__(self) -> None:
         if self.method is Method.FIXED:
-            if not self.edges or any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            if not self.edges or any(
+                a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)
+            ):
                 raise ModelError(
                     f"Fixed edges must ascend strictly, found {[str(e) for e in self.edges]}.",
                     hint="Write for example edges: [2, 3, 4, 6].",
@@ -62,7 +64,8 @@ class CutSpec:
             object.__setattr__(self, "bins", len(self.edges) + 1)
         elif self.edges:
             raise ModelError(
-                f"The method {self.method} finds its own edges.", hint="Drop the edges, or say fixed."
+                f"The method {self.method} finds its own edges.",
+                hint="Drop the edges, or say fixed.",
             )
         if not 2 <= self.bins <= 10:
             raise ModelError(f"A score needs 2 to 10 bins, found {self.bins}.")

@@ -29,7 +29,9 @@ class Span:
 
     def __post_init__(self) -> None:
         if not 1 <= self.low <= self.high:
-            raise ModelError(f"A range of scores runs from 1 upwards, found {self.low}-{self.high}.")
+            raise ModelError(
+                f"A range of scores runs from 1 upwards, found {self.low}-{self.high}."
+            )
 
     @classmethod
     def parse(cls, text: str | int) -> Span:

@@ -324,7 +324,9 @@ def group_sizes(
 ) -> Mapping[str, int]:
     """People in each group of a scored relation, groups without anybody included as 0."""
     group = f'"{model.columns[4]}"'
-    rows = warehouse.rows(f"SELECT s.{group} AS g, count(*) AS n FROM {scores} AS s GROUP BY s.{group}")
+    rows = warehouse.rows(
+        f"SELECT s.{group} AS g, count(*) AS n FROM {scores} AS s GROUP BY s.{group}"
+    )
     found = {str(name): int(n) for name, n in rows}
     names = [g.name for g in model.groups] + [model.lapsed, model.no_orders]
     return {name: found.get(name, 0) for name in dict.fromkeys([*names, *sorted(found)])}

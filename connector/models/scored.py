@@ -34,7 +34,11 @@ def build_scored(
     taken = ["profile_id"]
     picks = ['a."profile_id" AS "profile_id"']
     joins = []
-    sources = [(features, "a"), (profiles, "p"), *((r, f"s{i}") for i, r in enumerate(score_relations))]
+    sources = [
+        (features, "a"),
+        (profiles, "p"),
+        *((r, f"s{i}") for i, r in enumerate(score_relations)),
+    ]
     for relation, alias in sources:
         for column in warehouse.columns(relation):
             if column == "profile_id" or (alias == "p" and column in taken):

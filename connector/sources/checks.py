@@ -81,7 +81,9 @@ def _failures(warehouse: Warehouse, relation: str, subject: str, check: TableChe
         case CheckKind.NOT_NULL:
             return counts.format(f"{column} IS NULL")
         case CheckKind.VALID_EMAIL:
-            return counts.format(f"{column} IS NOT NULL AND NOT coalesce(is_email(normalise_email({column})), FALSE)")
+            return counts.format(
+                f"{column} IS NOT NULL AND NOT coalesce(is_email(normalise_email({column})), FALSE)"
+            )
         case CheckKind.NON_NEGATIVE:
             return counts.format(f"{column} < 0")
         case CheckKind.ACCEPTED_VALUES:

@@ -106,7 +106,9 @@ def _mapped(spec: TableSpec, contract: Table, physical: PhysicalTable) -> list[_
         _Mapped(c.name, bound.get(c.name, f"CAST(NULL AS {c.type})"), c.type)
         for c in contract.columns
     ]
-    out += [_Mapped(name, sql, None) for name, sql in bound.items() if contract.column(name) is None]
+    out += [
+        _Mapped(name, sql, None) for name, sql in bound.items() if contract.column(name) is None
+    ]
     return out
 
 

@@ -1,0 +1,106 @@
+"""Clean customers: one row a customer, addresses normalised or emptied, test accounts marked.
+
+Test accounts are only marked here. They go after stitching, as whole profiles: an account that shares its address with a
+test account is one too.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from connector.ports import Warehouse
+from connector.profiles.duplicates import deduplicate
+from connector.profiles.quarantine import quarantine_sql
+from connector.profiles.spec import CustomersSpec, StepReport
+from connector.warehouse.dialect import parse_condition
+from connector.warehouse.render import literal, quote
+
+TABLE = "customers"
+QUARANTINE = "quarantined_customers"
+
+
+def clean_customers(
+    warehouse: Warehouse, spec: CustomersSpec, *, as_of: datetime, customers: str = "in_customers"
+) -> StepReport:
+    """Make ``clean_customers``: the mapped columns, plus ``is_test`` and ``seen_at``.
+
+    Customers who were created at or after ``as_of`` did not exist then and are left out. ``seen_at`` is when a row last
+    changed, or was made.
+
+    Raises:
+        SourceError: A customer id repeats, and duplicates are errors.
+        ExpressionError: ``exclude`` is not a condition over the customers' columns.
+    """
+    columns = warehouse.columns(customers)
+    plain = [quote(c) for c in columns]
+    visible = ", ".join(f"c.{name} AS {name}" for name in plain)
+    later = f"c.created_at >= {literal(as_of)}"
+    n_in, n_missing, n_later = warehouse.rows(
+        "SELECT count(*) AS n, count(CASE WHEN c.customer_id IS NULL THEN 1 END) AS n_missing"
+        f", count(CASE WHEN c.customer_id IS NOT NULL AND {later} THEN 1 END) AS n_later FROM {customers} AS c"
+    )[0]
+    warehouse.create_view_as(
+        "customers_visible",
+        f"SELECT {visible} FROM {customers} AS c"
+        f" WHERE c.customer_id IS NOT NULL AND NOT coalesce({later}, FALSE)",
+    )
+    warehouse.create_view_as(
+        "customers_later",
+        f"SELECT DISTINCT c.customer_id AS customer_id FROM {customers} AS c"
+        f" WHERE c.customer_id IS NOT NULL AND {later}",
+    )
+    removed = deduplicate(
+        warehouse,
+        relation="customers_visible",
+        key="customer_id",
+        output="customers_unique",
+        policy=spec.duplicates,
+        as_of=as_of,
+        table=TABLE,
+    )
+
+    def picks(email: str) -> str:
+        return ", ".join(f"{email if n == quote('email') else 'c.' + n} AS {n}" for n in plain)
+
+    warehouse.create_view_as(
+        "customers_normal", f"SELECT {picks('normalise_email(c.email)')} FROM customers_unique AS c"
+    )
+    is_test = "FALSE"
+    if spec.exclude:
+        condition = parse_condition(spec.exclude, columns=columns, what="quality.exclude")
+        is_test = f"coalesce({condition.sql()}, FALSE)"
+    valid = "CASE WHEN is_email(c.email) THEN c.email END"
+    warehouse.create_table_as(
+        "clean_customers",
+        f"SELECT {picks(valid)}, c.email IS NOT NULL AND NOT coalesce(is_email(c.email), FALSE) AS ll_invalid_email"
+        f", {is_test} AS is_test, coalesce(c.updated_at, c.created_at) AS seen_at FROM customers_normal AS c",
+    )
+    warehouse.create_view_as(
+        QUARANTINE,
+        quarantine_sql(
+            TABLE,
+            relation=customers,
+            key="x.customer_id",
+            reason="'missing_customer_id'",
+            where="x.customer_id IS NULL",
+        )
+        + " UNION ALL "
+        + quarantine_sql(
+            TABLE,
+            relation="clean_customers",
+            key="x.customer_id",
+            reason="'invalid_email'",
+            where="x.ll_invalid_email",
+        ),
+    )
+    n_kept, n_invalid = warehouse.rows(
+        "SELECT count(*) AS n, count(CASE WHEN c.ll_invalid_email THEN 1 END) AS n_invalid FROM clean_customers AS c"
+    )[0]
+    return StepReport(
+        table=TABLE,
+        n_in=n_in,
+        n_kept=n_kept,
+        left_out={"missing_customer_id": n_missing, "after_as_of": n_later, **removed.counts},
+        emptied={"invalid_email": n_invalid},
+        quarantine_relation=QUARANTINE,
+    )
