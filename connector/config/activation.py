@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
+from connector.config.problems import nearest
 from connector.config.values import (
     Day,
     Days,
@@ -91,13 +92,15 @@ def _requires(value: object) -> object:
 
 
 def _list_name(value: object) -> object:
+    unknown: list[str] = []
     if isinstance(value, str) and value.strip():
-        found = re.findall(r"\{([^{}]*)\}", value)
-        bare = re.sub(r"\{[^{}]*\}", "", value)
-        if all(name in PLACEHOLDERS for name in found) and not re.search(r"[{}]", bare):
+        unknown = [name for name in re.findall(r"\{([^{}]*)\}", value) if name not in PLACEHOLDERS]
+        if not unknown and not re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", value)):
             return value
+    meant = nearest(unknown[0], PLACEHOLDERS) if unknown else None
     allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    raise refuse(f"a name that may hold {allowed}", words=[f"{{{n}}}" for n in PLACEHOLDERS])
+    hint = f"Did you mean '{{{meant}}}'?" if meant else ""
+    raise refuse(f"a name that may hold {allowed}", hint=hint)
 
 
 class Membership(Section):

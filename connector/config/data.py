@@ -168,9 +168,14 @@ class TableTest(Section):
     accepted_values: AcceptedValuesTest | None = None
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that are given; in a valid file it is one."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
     def kind(self) -> str:
         """Which test it is."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+        return self.kinds[0]
 
     @property
     def test(self) -> ColumnTest:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from connector.config.activation import Destination
 from connector.config.document import Document
 from connector.config.problems import KeyPath, Problem, is_secret, looks_secret
+from connector.config.root import Config
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -54,6 +55,8 @@ class Resolver:
             hint = 'Keep it in an environment variable and write "${NAME}"; renew it if shared.'
             self._note(path, "something that looks like a secret", hint=hint)
             return value
+        if path[0] not in Config.model_fields:
+            return value
         if "${" not in value or (path[0] == "strategies" and "content" in path):
             return value
         return self._text(value, path)
@@ -77,8 +80,8 @@ class Resolver:
         match = _VARIABLE.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             names = [part for part in path if isinstance(part, str)]
-            owner = names[-1] if names[0] == "holdouts" else f"{names[1]}_{names[-1]}"
-            example = re.sub(r"\W", "_", owner.upper())
+            owner = "holdout" if names[0] == "holdouts" else names[1]
+            example = re.sub(r"\W", "_", f"{owner}_{names[-1]}".upper())
             found = "nothing, where a secret belongs" if value is None else "a secret in the file"
             allowed = f'the name of an environment variable, such as "${{{example}}}"'
             self._note(path, found, allowed=allowed)

@@ -19,13 +19,12 @@ from connector.config.checks import check
 from connector.config.checks.draft import Draft
 from connector.config.document import Document
 from connector.config.environment import Resolver
-from connector.config.problems import InvalidConfigError, KeyPath
+from connector.config.problems import InvalidConfigError, KeyPath, nearest
 from connector.config.reader import parse_document, read_document
 from connector.config.root import Config
-from connector.config.schema_problems import problems_of
+from connector.config.schema_problems import keys_at, problems_of
 
 _STAND_INS: Mapping[str, Any] = {
-    "version": 1,
     "project": {"name": "project"},
     "sources": {"source": {"type": "csv", "path": "source.csv"}},
     "tables": {
@@ -86,28 +85,32 @@ def _config(content: Mapping[str, Any], document: Document) -> Config:
 
 def _salvage(content: Mapping[str, Any], document: Document, paths: list[KeyPath]) -> Draft:
     """What is left of a file without the entries (or whole sections) that hold problems."""
-    known = {field.alias or name for name, field in Config.model_fields.items()}
-    kept = {section: value for section, value in content.items() if section in known}
-    broken, places = set(), {}
+    sections = keys_at(Config, ())
+    kept = {section: value for section, value in content.items() if section in sections}
+    absent = [section for section in sections if section not in content]
+    unknown = {key: nearest(key, absent) for key in content if key not in sections}
+    mistyped = {section: key for key, section in unknown.items() if section is not None}
     bad: dict[str, set[str | int]] = {}
-    for path in paths:
-        section = str(path[0])
-        bad.setdefault(section, set()).add(path[1] if len(path) > 1 else "")
+    for section, *entry in paths:
+        bad.setdefault(str(section), set()).add(entry[0] if entry else "")
+    places = {}
     for section, entries in bad.items():
         value = kept.get(section)
-        by_entry = section in _BY_ENTRY and "" not in entries
-        if by_entry and isinstance(value, dict):
+        if section not in _BY_ENTRY or "" in entries:
+            kept.pop(section, None)
+        elif isinstance(value, dict):
             kept[section] = {name: one for name, one in value.items() if name not in entries}
-        elif by_entry and isinstance(value, list):
+        elif isinstance(value, list):
             places[section] = [i for i in range(len(value)) if i not in entries]
             kept[section] = [value[i] for i in places[section]]
-        else:
-            kept.pop(section, None)
-            broken.add(section)
-        if not kept.get(section) and section in _STAND_INS:
-            kept[section] = _STAND_INS[section]
-            broken.add(section)
-    return Draft(_config(kept, document), document, frozenset(broken), places)
+    replaced = {section: item for section, item in _STAND_INS.items() if not kept.get(section)}
+    return Draft(
+        _config({**kept, **replaced}, document),
+        document,
+        broken=frozenset({*bad, *mistyped} - set(kept) | set(replaced)),
+        mistyped=mistyped,
+        places=places,
+    )
 
 
 _BY_ENTRY = frozenset(

@@ -129,9 +129,12 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return "a mapping"
+        keys = ", ".join(_masked(str(key)) for key in list(value)[:6])
+        return f"a mapping with {keys}" if keys else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        plain = all(isinstance(item, int | float) for item in value)
+        some = ", ".join(str(item) for item in value[:10])
+        return f"[{some}]" if value and plain else "a list" if value else "an empty list"
     if isinstance(value, int | float | date):
         return str(value)
     return f"'{_masked(str(value))}'"

@@ -101,19 +101,21 @@ def _problem(
     kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
     allowed = _EXPLAINED.get((str(path[0]), str(path[-1])), "") if path else ""
     if kind == "missing":
-        return document.problem(path, "is missing", allowed=allowed)
+        meant = _written_instead(str(path[-1]), found, keys_at(root, path[:-1]))
+        return document.problem(path, "is missing", allowed=allowed, hint=meant)
     is_key = detail["loc"][-1:] == ("[key]",)
     if kind == "extra_forbidden" or (is_key and kind == "enum"):
         keys = keys_at(root, path[:-1])
         hint = did_you_mean(path[-1], keys)
         return document.problem(path, "unknown key", allowed=listed(keys), hint=hint)
     words: tuple[str, ...] = ()
+    hint = ""
     if kind == REFUSED:
-        allowed, words = context["allowed"], context["words"]
+        allowed, words, hint = context["allowed"], context["words"], context["hint"]
     elif kind in ("literal_error", "enum"):
         expected = str(context["expected"])
         words = tuple(re.findall(r"'([^']*)'", expected))
-        allowed = listed(words) or expected
+        allowed = listed(words) if words else expected
     elif kind in ("model_type", "model_attributes_type"):
         allowed = f"a mapping with {listed(keys_at(root, path))}"
     elif kind == "greater_than_equal":
@@ -122,8 +124,8 @@ def _problem(
         allowed = f"at most {context['le']}"
     else:
         allowed = _SHAPES.get(kind, allowed or "another value")
-    hint = did_you_mean(found, words)
-    if kind == "string_type" and isinstance(found, bool | int | float):
+    hint = hint or did_you_mean(found, words)
+    if allowed == "text" and isinstance(found, bool | int | float):
         hint = "Put it in quotes to make it text."
     if kind == "bool_type" and isinstance(found, str) and found.lower() in _SWITCHES:
         hint = f"Did you mean {_SWITCHES[found.lower()]}?"
@@ -132,6 +134,13 @@ def _problem(
     else:
         message = f"{'the name' if is_key else 'found'} {shown(found)}"
     return document.problem(path, message, allowed=allowed, hint=hint)
+
+
+def _written_instead(key: str, block: object, keys: Iterable[str]) -> str:
+    """A hint at the key that was probably meant to be ``key``, where a block takes any key."""
+    unknown = set(block) - set(keys) if isinstance(block, Mapping) else set()
+    meant = nearest(key, unknown, cutoff=0.8)
+    return f"Did you mean '{key}' where it says '{meant}'?" if meant else ""
 
 
 def keys_at(root: type[BaseModel], path: KeyPath) -> list[str]:

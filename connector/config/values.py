@@ -39,24 +39,29 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
 
 
-def refuse(allowed: str, *, words: Sequence[str] = (), found: str = "") -> PydanticCustomError:
+def refuse(allowed: str, *, words: Sequence[str] = (), hint: str = "") -> PydanticCustomError:
     """The error for a value that is not one of its kind.
 
     Args:
         allowed: What may be written instead, as a noun phrase.
         words: The allowed words, for a did-you-mean.
-        found: What was found, where the value itself does not say it (never a secret).
+        hint: What to do, where no did-you-mean of the whole value tells it.
     """
-    context = {"allowed": allowed, "words": tuple(words), "found": found}
+    context = {"allowed": allowed, "words": tuple(words), "hint": hint}
     return PydanticCustomError(REFUSED, "expected {allowed}", context)
 
 
 def _name(value: object) -> object:
     if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
-        raise refuse(
-            "a name of lower-case letters, digits and _ that starts with a letter (63 at most)"
-        )
+        allowed = "a name of lower-case letters, digits and _ that starts with a letter"
+        raise refuse(allowed, words=(as_name(value),) if isinstance(value, str) else ())
     return value
+
+
+def as_name(text: str) -> str:
+    """The text as a name is written; the text itself where it already is one, or cannot be."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:63]
+    return name if NAME_PATTERN.fullmatch(name) and not NAME_PATTERN.fullmatch(text) else text
 
 
 def _text(value: object) -> object:

@@ -23,6 +23,7 @@ from connector.config.problems import Problem
 CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     data.tables_lead_to_sources,
     data.columns_are_mapped,
+    data.limits_grow,
     data.consent_can_be_given,
     data.exclusion_lists_are_whole,
     segments.rfm_grid_is_covered,
@@ -30,6 +31,7 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     segments.priority_lists_are_orders,
     campaigns.campaigns_lead_somewhere,
     campaigns.arms_add_up,
+    campaigns.options_are_meant,
     campaigns.budgets_can_be_reckoned,
     campaigns.campaign_properties_lead_somewhere,
     campaigns.properties_have_one_owner,

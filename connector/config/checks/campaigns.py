@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from connector.config.activation import Campaign
+from connector.config.activation import Campaign, Destination
 from connector.config.checks.draft import Draft
-from connector.config.problems import KeyPath, Problem, shown
+from connector.config.problems import KeyPath, Problem, nearest, shown
 from connector.config.root import Config
+from connector.config.schema_problems import keys_at
 from connector.config.values import share_sum
 from connector.domain import Arm
 
@@ -54,9 +55,8 @@ def arms_add_up(draft: Draft) -> Iterator[Problem]:
         shares = campaign.arms
         total = share_sum(list(shares.values()))
         if total != 1:
-            yield draft.problem(
-                path, f"the arms add up to {total * 100:f}%".replace(".0%", "%"), allowed="100%"
-            )
+            percent = f"{(total * 100).normalize():f}%"
+            yield draft.problem(path, f"the arms add up to {percent}", allowed="100%")
         if not shares.get(Arm.TREATMENT):
             yield draft.problem(path, "nobody is treated", allowed="treatment above 0%")
         if campaign.no_contact_list and not shares.get(Arm.NO_CONTACT):
@@ -65,6 +65,17 @@ def arms_add_up(draft: Draft) -> Iterator[Problem]:
                 "there is no no_contact arm to put on a list",
                 allowed="false, or an arm no_contact",
             )
+
+
+def options_are_meant(draft: Draft) -> Iterator[Problem]:
+    """An adapter's option that is nearly a common key is a slip, not an option."""
+    common = keys_at(Destination, ())
+    for name, destination in draft.config.destinations.items():
+        for key in destination.options:
+            meant = nearest(key, common, cutoff=0.85)
+            if meant is not None:
+                hint = f"Did you mean '{meant}'?"
+                yield draft.problem(("destinations", name, key), "unknown key", hint=hint)
 
 
 def budgets_can_be_reckoned(draft: Draft) -> Iterator[Problem]:
@@ -122,10 +133,14 @@ def _score(draft: Draft, path: KeyPath, value: str) -> Iterator[Problem]:
 def properties_have_one_owner(draft: Draft) -> Iterator[Problem]:
     """A property at a destination is written by the destination, or by campaigns kept apart."""
     config = draft.config
-    if len(config.priority_lists) < len(draft.document.content.get("priority_lists") or ()):
-        return
+    segments = draft.names("segments")
+    ranked = [name for ranking in config.priority_lists for name in ranking.order]
+    if "priority_lists" in {*draft.broken, *draft.places} or set(ranked) - set(segments):
+        return  # a list that cannot be read may be the one that keeps campaigns apart
     writers: dict[tuple[str, str], list[tuple[str, Campaign]]] = defaultdict(list)
     for name, campaign in config.campaigns.items():
+        if campaign.segment not in segments:
+            continue
         for to in dict.fromkeys(campaign.to):
             for key in campaign.properties:
                 destination = config.destinations.get(to)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from connector.config.checks.draft import Draft
+from connector.config.data import Freshness
 from connector.config.problems import KeyPath, Problem, nearest, shown
+from connector.config.values import duration_text
 from connector.tables import CONSENTS, TABLES
 from connector.tables import Table as Contract
 
@@ -72,13 +74,46 @@ def _meaning(contract: Contract, name: str) -> str:
 def _tests(draft: Draft) -> Iterator[Problem]:
     configured = dict(draft.config.tables.items())
     for name, table in configured.items():
+        known = dict.fromkeys([*table.columns, *TABLES[name].required])
         for i, one in enumerate(table.tests):
-            path: KeyPath = ("tables", name, "tests", i, one.kind)
-            yield from draft.unknown(path, "mapped column", one.test.column, tuple(table.columns))
+            path: KeyPath = ("tables", name, "tests", i)
+            if len(one.kinds) != 1:
+                found = f"found {' and '.join(one.kinds) or 'no test'}"
+                yield draft.problem(path, found, allowed="one test in each {...}")
+                continue
+            path = (*path, one.kind)
+            yield from draft.unknown(path, "mapped column", one.test.column, tuple(known))
             if one.relationship is not None:
                 yield from draft.unknown(
                     (*path, "to"), "configured table", one.relationship.to, tuple(configured)
                 )
+
+
+def limits_grow(draft: Draft) -> Iterator[Problem]:
+    """A source is stale enough to warn before it is stale enough to stop."""
+    config = draft.config
+    limits: list[tuple[KeyPath, Freshness | None]] = []
+    if "tables" not in draft.broken:
+        limits += [(("tables", name), table.freshness) for name, table in config.tables.items()]
+    if config.consent is not None:
+        limits.append((("consent",), config.consent.freshness))
+    for path, freshness in limits:
+        if freshness is None:
+            continue
+        path = (*path, "freshness")
+        if freshness.warn_after is None and freshness.error_after is None:
+            yield draft.problem(path, "no limit", allowed="warn_after, error_after, or both")
+        elif (
+            freshness.warn_after
+            and freshness.error_after
+            and freshness.warn_after > freshness.error_after
+        ):
+            yield draft.problem(
+                path,
+                f"warns after {duration_text(freshness.warn_after)}, but stops after"
+                f" {duration_text(freshness.error_after)} already",
+                allowed="warn_after up to error_after",
+            )
 
 
 def consent_can_be_given(draft: Draft) -> Iterator[Problem]:
@@ -103,7 +138,7 @@ def consent_can_be_given(draft: Draft) -> Iterator[Problem]:
         granted = {word.strip().lower() for word in consent.granted}
         both = [word for word in consent.withdrawn if word.strip().lower() in granted]
         for word in both:
-            message = f"{shown(word)} means granted and withdrawn"
+            message = f"the word {shown(word)} means granted and withdrawn"
             yield draft.problem(("consent", "withdrawn"), message)
 
 
@@ -118,10 +153,9 @@ def exclusion_lists_are_whole(draft: Draft) -> Iterator[Problem]:
                 path, f"the list {one.name} has {_both(one.source)}", allowed="one of from, where"
             )
         yield from draft.twice((*path, "name"), "list", one.name, seen)
-        for name in one.applies_to or ():
-            yield from draft.unknown(
-                (*path, "applies_to"), "campaign", name, draft.names("campaigns")
-            )
+        for k, name in enumerate(one.applies_to or ()):
+            where = (*path, "applies_to", k)
+            yield from draft.unknown(where, "campaign", name, draft.names("campaigns"))
 
 
 def _both(first: object) -> str:

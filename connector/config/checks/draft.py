@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from connector.config.document import Document
 from connector.config.problems import KeyPath, Problem, did_you_mean, listed, shown
 from connector.config.root import Config
+from connector.config.values import as_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +19,20 @@ class Draft:
         config: The readable parts; defaults or stand-ins where a section is broken.
         document: The file.
         broken: Sections that could not be read as a whole.
+        mistyped: Section -> the key that stands in its place.
         places: Section that is a list -> index in the file of each readable item.
     """
 
     config: Config
     document: Document
     broken: frozenset[str] = frozenset()
+    mistyped: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def names(self, section: str) -> tuple[str, ...]:
-        """The names that a section defines, readable or not."""
-        written = self.document.content.get(section)
-        return tuple(written) if isinstance(written, Mapping) else ()
+        """The names that a section defines, readable or not, as they ought to be written."""
+        written = self.document.content.get(self.mistyped.get(section, section))
+        return tuple(as_name(name) for name in written) if isinstance(written, Mapping) else ()
 
     def place(self, section: str, i: int) -> int:
         """The index in the file of the i-th readable item of a section that is a list."""

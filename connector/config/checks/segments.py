@@ -43,6 +43,13 @@ def rfm_grid_is_covered(draft: Draft) -> Iterator[Problem]:
 
 def _grid(draft: Draft, model: RfmModel, path: KeyPath) -> Iterator[Problem]:
     groups, shape = model.boxes, model.shape
+    if "groups" not in model.model_fields_set and shape != (5, 5, 5):
+        found = "-".join(map(str, shape))
+        message = f"the shipped groups need 5 scores in each dimension (r-f-m), found {found}"
+        yield draft.problem(
+            path, message, allowed="5 bins (or 4 edges) each, or groups of your own"
+        )
+        return
     outside = False
     for i, group in enumerate(groups):
         for axis, box, top in zip("rfm", (group.r, group.f, group.m), shape, strict=True):
