@@ -133,6 +133,8 @@ def missing_records(ids: Sequence[str]) -> Json:
         "message": "Could not get some CONTACT objects, they may be deleted or not exist. "
         "Check that ids are valid.",
         "context": {"ids": list(ids)},
+        "errors": [],
+        "links": {},
     }
 
 

@@ -174,7 +174,7 @@ class SandboxApp:
         request = Request(
             method=scope["method"],
             path=scope["path"],
-            query={name: values[-1] for name, values in repeated.items()},
+            query={name: ",".join(values) for name, values in repeated.items()},
             repeated=repeated,
             body=body,
             scopes=frozenset(token.scopes if token else ()),

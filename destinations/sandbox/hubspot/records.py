@@ -246,6 +246,8 @@ def batch_answer(
     if not results and desk.knobs.omit_empty:
         del body["results"]
     if errors:
+        if desk.knobs.omit_empty:
+            errors = [{k: v for k, v in each.items() if v not in ([], {})} for each in errors]
         body |= {"numErrors": len(errors), "errors": errors}
         dated = 200 if desk.version not in {"v3", LAST_MULTI_STATUS} else 207
         success = partial or dated

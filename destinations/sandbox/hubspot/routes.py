@@ -33,7 +33,7 @@ class Request:
     Attributes:
         method: Upper case.
         path: Decoded, without the query.
-        query: Single values; of repeated ones, see ``repeated``.
+        query: One text for each parameter; values of a repeated one are joined by commas.
         repeated: All values of each query parameter.
         body: Decoded JSON, or None.
         scopes: What the caller's token may do.
