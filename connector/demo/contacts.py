@@ -55,7 +55,8 @@ def account_contents(path: Path, *, seed: int) -> AccountContents:
             f"""
             SELECT lower(trim(c.email)), min(c.country), min(c.city), bool_or(g.email IS NOT NULL)
             FROM customers c LEFT JOIN ({GRANTED_SQL}) g ON g.email = lower(trim(c.email))
-            WHERE NOT c.is_test AND regexp_full_match(trim(c.email), '[^@ ]+@[^@ ]+[.]example')
+            WHERE NOT c.is_test
+                AND regexp_full_match(lower(trim(c.email)), '[^@ ]+@[^@ ]+[.]example')
             GROUP BY 1 ORDER BY 1
             """
         ).fetchall()

@@ -48,13 +48,13 @@ class Consents:
         granted: Addresses of customers whose last word on marketing by e-mail is yes, in order of
             first account.
         silent: Addresses of customers who never said anything about marketing by e-mail.
-        n_withdrawn: Addresses of customers whose last word is no.
+        withdrawn: Addresses of customers whose last word is no.
     """
 
     rows: pa.Table
     granted: list[str]
     silent: list[str]
-    n_withdrawn: int
+    withdrawn: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def draw_consents(
         rows=table.finish(),
         granted=[emails[i] for i in np.flatnonzero(yes)],
         silent=[emails[i] for i in np.flatnonzero(~(granted | withdrew | declined))],
-        n_withdrawn=int((declined | (withdrew & ~returned)).sum()),
+        withdrawn=[emails[i] for i in np.flatnonzero(declined | (withdrew & ~returned))],
     )
 
 

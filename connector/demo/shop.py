@@ -174,7 +174,11 @@ def build_shop(
         until_s,
     )
     consent_dirt = soil_consents(stream(seed, "consent dirt"), consents.silent, until_s)
-    suppressions = _suppressions(seed, consents.granted, start_s, until_s)
+    granted, withdrawn = (
+        [email for email in said if not email.endswith(STAFF_DOMAIN)]
+        for said in (consents.granted, consents.withdrawn)
+    )
+    suppressions = _suppressions(seed, granted, start_s, until_s)
 
     tables = {
         "customers": pa.concat_tables([clean_customers, staff_rows, customer_dirt.rows]),
@@ -200,7 +204,6 @@ def build_shop(
         for name, batch in tables.items():
             insert(connection, name, batch)
 
-    granted = [email for email in consents.granted if not email.endswith(STAFF_DOMAIN)]
     return ShopSummary(
         n_customers=n_customers,
         n_customer_rows=tables["customers"].num_rows,
@@ -230,7 +233,7 @@ def build_shop(
         n_products=len(goods.sku),
         n_consent_rows=tables["consents"].num_rows,
         n_emails_granted=len(granted),
-        n_emails_withdrawn=consents.n_withdrawn,
+        n_emails_withdrawn=len(withdrawn),
         n_consents_unknown_word=consent_dirt.n_unknown_words,
         n_consents_stranger=consent_dirt.n_strangers,
         n_suppressed=suppressions.num_rows,
