@@ -75,7 +75,8 @@ def build_priority_winners(
         output,
         f"WITH ranks AS ({_ranks(lists)}), "
         "best AS (SELECT r.list_name, m.profile_id, MIN(r.place) AS place "
-        f"FROM {quote(members)} AS m JOIN ranks AS r ON r.segment = m.segment GROUP BY r.list_name, m.profile_id) "
+        f"FROM {quote(members)} AS m JOIN ranks AS r ON r.segment = m.segment "
+        "GROUP BY r.list_name, m.profile_id) "
         "SELECT b.list_name, b.profile_id, r.segment FROM best AS b "
         "JOIN ranks AS r ON r.list_name = b.list_name AND r.place = b.place",
     )
@@ -120,9 +121,7 @@ def build_eligible_after_priority(
 
 
 def _ranks(lists: Sequence[PriorityList]) -> str:
-    """The lists as a query of ``list_name``, ``segment`` and ``place`` (1 is the most
-    important).
-    """
+    """The lists as a query of ``list_name``, ``segment`` and ``place``; 1 goes first."""
     return _values(
         ("list_name", "segment", "place"),
         [

@@ -1,7 +1,8 @@
 """Why one person is in a segment, and what would have to change.
 
-The rule is taken apart for one row, and the parts are computed by the same engine and the same statement writer as the segment itself; a
-second evaluator in Python would one day disagree with the first about a NULL or a half cent.
+The rule is taken apart for one row, and the parts are computed by the same engine and the same
+statement writer as the segment itself; a second evaluator in Python would one day disagree with the
+first about a NULL or a half cent.
 """
 
 from __future__ import annotations
@@ -133,9 +134,7 @@ def _leaves(tree: exp.Expr, segment: Segment) -> list[Leaf]:
 def _needed(
     tree: exp.Expr, *, want: bool, state: Mapping[int, Any]
 ) -> list[tuple[int, bool]] | None:
-    """The fewest leaves that must change so that a tree is as wanted; None when none can make it
-    so.
-    """
+    """The fewest leaves that must change to make a tree as wanted; None: nothing can."""
     tree = peel(tree)
     if isinstance(tree, exp.Not):
         return _needed(tree.this, want=not want, state=state)

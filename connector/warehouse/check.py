@@ -7,16 +7,23 @@ quotes, times are compared with times.
 
 from __future__ import annotations
 
-import difflib
 import re
-import zoneinfo
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 
 from sqlglot import exp
 
-from connector.warehouse.grammar import CORE_FUNCTIONS, kind_of_type, unknown_call
-from connector.warehouse.macros import NAMES, Kind, Macro, Word, find
+from connector.warehouse.arguments import time_literal, word_argument
+from connector.warehouse.grammar import kind_of_type, unknown_call
+from connector.warehouse.macros import NAMES, Kind, Word, find
+from connector.warehouse.refusals import (
+    ALLOWED_FUNCTIONS,
+    FOREIGN,
+    INSTEAD,
+    Refusal,
+    closest,
+    position_of,
+    why_not,
+)
 
 MAX_DEPTH = 120
 """Deepest tree; a chain of AND or OR counts as one level."""
@@ -36,83 +43,6 @@ _CASTS = {
     exp.DType.TIMESTAMP: "TIMESTAMP",
     exp.DType.TIMESTAMPNTZ: "TIMESTAMP",
 }
-
-_ALLOWED_FUNCTIONS = sorted(
-    {*NAMES, "coalesce", "nullif", "greatest", "least", "count", "sum", "min", "max"}
-)
-
-_FOREIGN = {
-    "datediff": "days_between",
-    "date_diff": "days_between",
-    "date_trunc": "month_start, week_start or day_start",
-    "extract": "year_of, month_of, day_of, hour_of or weekday_of",
-    "year": "year_of",
-    "month": "month_of",
-    "day": "day_of",
-    "hour": "hour_of",
-    "substring": "substr",
-    "len": "length",
-    "char_length": "length",
-    "ifnull": "coalesce",
-    "nvl": "coalesce",
-    "isnull": "`is null`",
-    "if": "case when ... then ... else ... end",
-    "iif": "case when ... then ... else ... end",
-    "contains": "string_contains",
-    "concat": "the operator ||",
-    "md5": "md5_hex",
-    "power": "multiplication",
-    "pow": "multiplication",
-    "log": "ln",
-    "mean": "avg",
-    "quantile_cont": "quantile",
-    "percentile_cont": "quantile",
-    "bool_or": "any_true",
-    "bool_and": "all_true",
-    "try_cast": "as_number",
-    "now": "a feature such as recency_days: expressions have no clock",
-    "today": "a feature such as recency_days: expressions have no clock",
-    "current_date": "a feature such as recency_days: expressions have no clock",
-    "current_timestamp": "a feature such as recency_days: expressions have no clock",
-    "countif": "count_if",
-    "sumif": "sum_if",
-    "stddev_samp": "stddev",
-    "ceiling": "ceil",
-    "strptime": "parse_time",
-}
-
-
-class Refusal(Exception):  # noqa: N818 - internal signal, turned into an ExpressionError by the caller
-    """Something in an expression is not allowed.
-
-    Attributes:
-        problem: One sentence.
-        position: Offset in the text, where known.
-        hint: What to write instead.
-    """
-
-    def __init__(self, problem: str, position: int | None, hint: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.position = position
-        self.hint = hint
-
-
-def closest(name: str, known: Collection[str]) -> str:
-    """A hint that names what the writer may have meant; empty when nothing is near."""
-    lowered: dict[str, str] = {}
-    for candidate in known:
-        lowered.setdefault(candidate.lower(), candidate)
-        lowered.setdefault(candidate.lower().rpartition(".")[2], candidate)
-    near = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)
-    names = list(dict.fromkeys(lowered[n] for n in near))
-    return f"Did you mean {' or '.join(names)}?" if names else ""
-
-
-def position_of(node: exp.Expr) -> int | None:
-    """Offset of the first part of a node whose place in the text is known."""
-    starts = [n.meta["start"] for n in node.walk() if "start" in n.meta]
-    return min(starts) if starts else None
 
 
 def _one_kind(kinds: Collection[Kind]) -> bool:
@@ -154,8 +84,7 @@ class Checker:
             exp.Or: self._connective,
             exp.Not: self._not,
             **dict.fromkeys(
-                (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ),
-                self._comparison,
+                _COMPARISONS, self._comparison
             ),
             exp.Between: self._between,
             exp.In: self._in,
@@ -184,7 +113,7 @@ class Checker:
         """
         rule = self._rules.get(type(node))
         if rule is None:
-            raise Refusal(_why_not(node), position_of(node), _INSTEAD.get(type(node), ""))
+            raise Refusal(why_not(node), position_of(node), INSTEAD.get(type(node), ""))
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise Refusal("the expression is nested too deeply.", position_of(node))
@@ -197,7 +126,7 @@ class Checker:
 
     def _column(self, node: exp.Column) -> tuple[exp.Expr, Kind]:
         if any(not isinstance(part, exp.Identifier) for part in node.parts):
-            raise Refusal(_why_not(node.parts[-1]), position_of(node))
+            raise Refusal(why_not(node.parts[-1]), position_of(node))
         return self._named(".".join(part.name for part in node.parts), node)
 
     def _dot(self, node: exp.Dot) -> tuple[exp.Expr, Kind]:
@@ -222,7 +151,7 @@ class Checker:
         return exp.column(exp.to_identifier(column, quoted=True)), self._kinds[column]
 
     def _unknown(self, name: str, node: exp.Expr) -> Refusal:
-        if instead := _FOREIGN.get(name.lower()):
+        if instead := FOREIGN.get(name.lower()):
             return Refusal(f"{name} is not available here.", position_of(node), f"Use {instead}.")
         hint = closest(name, self._kinds)
         head = name.partition(".")[0]
@@ -298,7 +227,7 @@ class Checker:
         if Kind.TIME in kinds:
             for index, node in enumerate(nodes):
                 if isinstance(node, exp.Literal) and node.is_string:
-                    checked[index], kinds[index] = _time_literal(node), Kind.TIME
+                    checked[index], kinds[index] = time_literal(node), Kind.TIME
         if not _one_kind(kinds):
             first = _common(kinds)
             index = next(i for i, kind in enumerate(kinds) if kind not in (first, Kind.ANY))
@@ -365,7 +294,7 @@ class Checker:
 
     def _of_kind(self, node: exp.Expr, wanted: Kind) -> exp.Expr:
         if wanted is Kind.TIME and isinstance(node, exp.Literal) and node.is_string:
-            return _time_literal(node)
+            return time_literal(node)
         checked, kind = self.check(node)
         if Kind.ANY not in (kind, wanted) and kind is not wanted:
             raise Refusal(
@@ -457,7 +386,7 @@ class Checker:
             zip(macro.parameters, node.expressions, strict=True)
         ):
             if isinstance(parameter, Word):
-                arguments.append(_word(parameter, argument, macro))
+                arguments.append(word_argument(parameter, argument, macro))
                 continue
             checked = self._of_kind(argument, parameter)
             arguments.append(checked)
@@ -471,10 +400,10 @@ class Checker:
     def _unknown_function(self, name: str, node: exp.Expr) -> Refusal:
         if name.lower() in NAMES:
             return Refusal(unknown_call(name, len(node.expressions)), position_of(node))
-        if instead := _FOREIGN.get(name.lower()):
+        if instead := FOREIGN.get(name.lower()):
             hint = f"Use {instead}."
         else:
-            hint = closest(name, _ALLOWED_FUNCTIONS) or f"Allowed: {', '.join(_ALLOWED_FUNCTIONS)}."
+            hint = closest(name, ALLOWED_FUNCTIONS) or f"Allowed: {', '.join(ALLOWED_FUNCTIONS)}."
         return Refusal(f"there is no function {name.lower()}() here.", position_of(node), hint)
 
     def _enter_aggregate(self, node: exp.Expr) -> bool:
@@ -548,88 +477,3 @@ _CONVERT = {
     Kind.TEXT: "as_text() converts.",
     Kind.TIME: "as_time() converts text in ISO form.",
 }
-
-_INSTEAD: dict[type[exp.Expr], str] = {
-    exp.Filter: "Use count_if(condition) or sum_if(value, condition).",
-    exp.TryCast: "Use as_number(text).",
-    exp.Escape: "Use string_contains(), starts_with() or ends_with().",
-    exp.Star: "Only count(*) may hold a star.",
-    exp.RegexpLike: "Use regexp_matches(text, 'pattern').",
-}
-
-
-def _why_not(node: exp.Expr) -> str:
-    """Name a construct that is not on the list, in words where it is a usual one."""
-    if isinstance(node, (exp.Query, exp.Subquery, exp.Exists)):
-        return "a query is not allowed inside an expression."
-    if isinstance(node, exp.Window):
-        return "window functions (OVER) are not allowed."
-    if isinstance(node, exp.Star):
-        return "a star is not allowed here."
-    if isinstance(node, exp.Func) and node.sql_name().upper() in CORE_FUNCTIONS:
-        return f"{node.sql_name().lower()}() is not allowed in an expression."
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(node).__name__).lower()
-    return f"this is not allowed in an expression ({words})."
-
-
-def _time_literal(node: exp.Literal) -> exp.Expr:
-    """Text in quotes that is compared with a time."""
-    text = node.this
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refusal(
-            f"'{text[:40]}' is no time.",
-            position_of(node),
-            "Write '2026-03-01' or '2026-03-01 08:00:00'.",
-        ) from None
-    if moment.tzinfo is not None:
-        raise Refusal(
-            "times carry no zone here: all are UTC.", position_of(node), "Leave the zone out."
-        )
-    return exp.Cast(
-        this=exp.Literal.string(moment.isoformat(sep=" ")),
-        to=exp.DataType.build("TIMESTAMP", dialect="duckdb"),
-    )
-
-
-def _word(word: Word, node: exp.Expr, macro: Macro) -> exp.Expr:
-    """An argument that must be written out, checked for what it holds."""
-    literal = node if isinstance(node, exp.Literal) else None
-    text = str(literal.this) if literal is not None else ""
-    if literal is not None and literal.is_string is (word not in (Word.COUNT, Word.SHARE)):
-        match word:
-            case Word.COUNT if re.fullmatch(r"\d{1,4}", text) and (
-                macro.name != "substr" or text != "0"
-            ):
-                return exp.Literal.number(text)
-            case Word.SHARE if 0 <= float(text) <= 1:
-                return exp.Literal.number(text)
-            case Word.ZONE if text in zoneinfo.available_timezones():
-                return exp.Literal.string(text)
-            case Word.KEY if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", text):
-                return exp.Literal.string(text)
-            case Word.FORMAT if re.fullmatch(r"(%[YmdHMSfyBbIp]|[-/.: ,T])+", text):
-                return exp.Literal.string(text)
-            case Word.PATTERN if _portable(text):
-                return exp.Literal.string(text)
-            case _:
-                pass
-    raise Refusal(f"{macro.name}() needs {word} here.", position_of(node))
-
-
-def _portable(pattern: str) -> bool:
-    """Whether a regular expression means the same to RE2, POSIX and Java: no look-around, no
-    back-references.
-    """
-    if (
-        len(pattern) > 200
-        or "(?" in pattern
-        or re.search(r"\\[^dswDSW.\\\[\](){}*+?|^$/-]|[*+?}][*+?]", pattern)
-    ):
-        return False
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return True

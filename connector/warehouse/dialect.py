@@ -28,9 +28,10 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from connector.errors import ConfigError
-from connector.warehouse.check import Checker, Refusal
+from connector.warehouse.check import Checker
 from connector.warehouse.grammar import Liftline, StatementError, expand, kind_of_type, write
 from connector.warehouse.macros import Kind
+from connector.warehouse.refusals import Refusal
 
 HOUSE = "liftline"
 """Name of the house dialect itself: SQL with our functions still in it, to be put into a
@@ -287,9 +288,7 @@ def _tokens(text: str) -> list[Token]:
 
 
 def _checked_token(token: Token, text: str, before: Token | None) -> Token:
-    """The token, as a plain name when it follows a dot: ``rfm.group`` is a column although GROUP is
-    a keyword.
-    """
+    """The token, as a plain name after a dot: ``rfm.group`` is a column though GROUP is a word."""
     written = text[token.start : token.end + 1]
     after_dot = before is not None and before.token_type == TokenType.DOT
     if after_dot and token.token_type != TokenType.NUMBER and re.fullmatch(r"\w+", written):
@@ -333,9 +332,7 @@ def _parse(tokens: list[Token], text: str) -> exp.Expr:
 
 
 def _offset(text: str, line: int | None, column: int | None) -> int | None:
-    """Offset of sqlglot's line and column, which name the end of the last token that it looked
-    at.
-    """
+    """Offset of sqlglot's line and column: the end of the last token that it looked at."""
     if line is None or column is None:
         return None
     lines = text.splitlines(keepends=True)

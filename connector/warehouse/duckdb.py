@@ -90,6 +90,11 @@ class DuckDBWarehouse:
         self._readable: list[str] = []
         self._closed = False
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB's own connection, for what is computed in the workspace only (plans and diffs)."""
+        return self._connection
+
     # ------------------------------------------------------------ sources
 
     def attach(self, name: str, path: Path) -> None:
@@ -136,9 +141,7 @@ class DuckDBWarehouse:
         return [str(name) for (name,) in found]
 
     def seal(self) -> None:
-        """Allow no other file, extension or change of settings from now on; attached sources stay
-        readable.
-        """
+        """Allow no other file, extension or setting from now on; sources stay readable."""
         paths = ", ".join(literal(path) for path in self._readable)
         self._connection.execute(f"SET allowed_paths = [{paths}]")
         self._connection.execute("SET enable_external_access = false")
@@ -169,9 +172,7 @@ class DuckDBWarehouse:
         self._execute(f"CREATE OR REPLACE VIEW {quote(name)} AS {text}", name)
 
     def batches(self, sql: str) -> pa.RecordBatchReader:
-        """Stream the rows of a statement in the house dialect as Arrow; other statements may run
-        meanwhile.
-        """
+        """Stream the rows of a statement in the house dialect; others may run meanwhile."""
         cursor = self._connection.cursor()
         try:
             reader: pa.RecordBatchReader = cursor.sql(render(sql, self.dialect)).to_arrow_reader(
@@ -202,9 +203,7 @@ class DuckDBWarehouse:
             self._connection.unregister("_incoming")
 
     def columns(self, name: str) -> Mapping[str, str]:
-        """Column name -> type of a relation, ``source.table`` included; empty when there is no such
-        relation.
-        """
+        """Column name -> type of a relation, also ``source.table``; empty when there is none."""
         candidates = [quote(name)]
         if "." in name:
             candidates.append(".".join(quote(part) for part in name.split(".") if part))
@@ -237,9 +236,7 @@ class DuckDBWarehouse:
     # ------------------------------------------------------------ within
 
     def _drop_unless(self, name: str, wanted: str) -> None:
-        """Drop a relation of that name that is of another type; DuckDB replaces like by like
-        only.
-        """
+        """Drop a relation of another type; DuckDB replaces like by like only."""
         found = self._connection.execute(
             "SELECT table_type FROM information_schema.tables WHERE table_schema = 'main' "
             "AND table_catalog = current_database() AND lower(table_name) = lower(?)",
@@ -264,7 +261,7 @@ def _cannot_open(path: Path, problem: duckdb.Error) -> SourceError:
     if "lock" in text.lower():
         return SourceError(
             f"{path} is in use: another process holds its lock.",
-            hint="DuckDB lets one process write, and then no other may even read. Close it, or read a copy.",
+            hint="While one process writes, no other may even read. Close it, or read a copy.",
         )
     if "not a valid" in text.lower() or "corrupt" in text.lower():
         return SourceError(
@@ -305,7 +302,7 @@ def _translated(name: str, problem: duckdb.Error) -> LiftlineError:
         target = re.search(r"(?:to|type) ([A-Z][A-Z0-9_]*(?:\(\d+, ?\d+\))?)", text)
         return SourceError(
             f"{name}: a value cannot be converted" + (f" to {target.group(1)}." if target else "."),
-            hint="Convert the column in its mapping, for example with as_number(column), or quarantine such rows.",
+            hint="Convert it in the mapping, such as as_number(column), or quarantine the rows.",
         )
     if isinstance(problem, duckdb.IOException):
         return SourceError(

@@ -1,5 +1,4 @@
-"""The grammar of the house dialect: DuckDB's, with every function call reduced to names of our own
-list.
+"""The grammar of the house dialect: DuckDB's, with the functions of our own list only.
 
 sqlglot's DuckDB parser knows hundreds of functions, some under several names, some without
 parentheses, some with a syntax of their own. This one knows the few of :data:`CORE_FUNCTIONS`,
@@ -46,9 +45,7 @@ MAX_NODES = 20_000
 
 
 class StatementError(LiftlineError):
-    """A statement of the engine itself leaves the house dialect, or an engine cannot express it: a
-    bug, not user input.
-    """
+    """A statement of our own leaves the dialect, or an engine cannot express it: a bug."""
 
 
 class Liftline(DuckDB):
@@ -197,9 +194,7 @@ def unknown_call(name: str, n_arguments: int) -> str:
 
 
 def kind_of_type(sql_type: str) -> Kind:
-    """The kind of a column of a SQL type, such as NUMBER for ``DECIMAL(18, 2)``; ANY when it is
-    none of ours.
-    """
+    """The kind of a SQL type, such as NUMBER for ``DECIMAL(18, 2)``; ANY for none of ours."""
     head = sql_type.upper().split("(")[0].strip()
     if head in {"VARCHAR", "TEXT", "CHAR", "STRING", "UUID", "BPCHAR"} or head.startswith("ENUM"):
         return Kind.TEXT

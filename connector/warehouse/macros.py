@@ -70,33 +70,32 @@ T, N, B, D, A = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN, Kind.TIME, Kind.ANY
 
 CONSTANTS: Mapping[str, str] = {
     "_blanks": " \t\r\n\u00a0\u200b\ufeff",
-    "_email": r'^[^@,;:<>()\s"\\\[\]]+@([^@,;:<>()\s"\\\[\]._]+[.])+[^@,;:<>()\s"\\\[\]._0-9]{2,63}$',
+    "_email": r'^[^@,;:<>()\s"\\\[\]]+'
+    r'@([^@,;:<>()\s"\\\[\]._]+[.])+[^@,;:<>()\s"\\\[\]._0-9]{2,63}$',
 }
 """Texts that templates use by name, so that each engine's own way of quoting is left to sqlglot."""
 
 
 def _between(unit_us: int) -> dict[str, str | None]:
-    """Templates for whole units from ``_1`` to ``_2``: the floor of the exact difference in
-    microseconds.
-    """
+    """Templates for whole units from ``_1`` to ``_2``: the floor of the exact difference."""
     seconds = unit_us // 1_000_000
+    start, end = "CAST(_1 AS TIMESTAMP)", "CAST(_2 AS TIMESTAMP)"
+    micros = {
+        "duckdb": f"EPOCH_US({end}) - EPOCH_US({start})",
+        "spark": f"UNIX_MICROS({end}) - UNIX_MICROS({start})",
+        "bigquery": "DATETIME_DIFF(CAST(_2 AS DATETIME), CAST(_1 AS DATETIME), MICROSECOND)",
+        "snowflake": f"DATEDIFF(MICROSECOND, {start}, {end})",
+    }
     return {
-        "duckdb": f"CAST(FLOOR((EPOCH_US(CAST(_2 AS TIMESTAMP)) - EPOCH_US(CAST(_1 AS TIMESTAMP))) / {unit_us}) AS BIGINT)",
-        "postgres": f"CAST(FLOOR(EXTRACT(EPOCH FROM CAST(_2 AS TIMESTAMP) - CAST(_1 AS TIMESTAMP)) / {seconds}) AS BIGINT)",
-        "spark": f"CAST(FLOOR((UNIX_MICROS(CAST(_2 AS TIMESTAMP)) - UNIX_MICROS(CAST(_1 AS TIMESTAMP))) / {unit_us}) AS BIGINT)",
-        "bigquery": "CAST(FLOOR(DATETIME_DIFF(CAST(_2 AS DATETIME), CAST(_1 AS DATETIME), MICROSECOND)"
-        f" / {unit_us}) AS INT64)",
-        "snowflake": "CAST(FLOOR(DATEDIFF(MICROSECOND, CAST(_1 AS TIMESTAMP), CAST(_2 AS TIMESTAMP))"
-        f" / {unit_us}) AS BIGINT)",
+        "postgres": f"CAST(FLOOR(EXTRACT(EPOCH FROM {end} - {start}) / {seconds}) AS BIGINT)",
+        **{e: f"CAST(FLOOR(({text}) / {unit_us}) AS BIGINT)" for e, text in micros.items()},
     }
 
 
 def _plus(unit: str) -> dict[str, str | None]:
     """Templates for ``_1`` moved by ``_2`` units."""
     return {
-        "duckdb": f"CAST(_1 AS TIMESTAMP) + TO_{unit}S(CAST(_2 AS BIGINT))"
-        if unit == "HOUR"
-        else f"CAST(_1 AS TIMESTAMP) + TO_{unit}S(CAST(_2 AS INT))",
+        "duckdb": f"CAST(_1 AS TIMESTAMP) + CAST(_2 AS BIGINT) * INTERVAL '1 {unit}'",
         "postgres": f"CAST(_1 AS TIMESTAMP) + _2 * INTERVAL '1 {unit}'",
         "spark": f"CAST(_1 AS TIMESTAMP) + _2 * INTERVAL '1' {unit}",
         "bigquery": f"DATETIME_ADD(CAST(_1 AS DATETIME), INTERVAL _2 {unit})",
@@ -106,9 +105,10 @@ def _plus(unit: str) -> dict[str, str | None]:
 
 def _quantile(share: str) -> dict[str, str | None]:
     """Templates for the interpolated quantile (Hyndman and Fan's type 7) on floating point."""
+    double = "CAST(_1 AS DOUBLE"
     return {
         "duckdb": f"QUANTILE_CONT(CAST(_1 AS DOUBLE), {share})",
-        "postgres": f"PERCENTILE_CONT({share}) WITHIN GROUP (ORDER BY CAST(_1 AS DOUBLE PRECISION))",
+        "postgres": f"PERCENTILE_CONT({share}) WITHIN GROUP (ORDER BY {double} PRECISION))",
         "spark": f"PERCENTILE(CAST(_1 AS DOUBLE), {share})",
         "snowflake": f"PERCENTILE_CONT({share}) WITHIN GROUP (ORDER BY CAST(_1 AS DOUBLE))",
         "bigquery": None,
@@ -124,7 +124,10 @@ def _part(part: str) -> dict[str, str | None]:
 
 
 def _start(unit: str) -> dict[str, str | None]:
-    return _everywhere(f"DATE_TRUNC('{unit}', CAST(_1 AS TIMESTAMP))")
+    return {
+        "any": f"DATE_TRUNC('{unit}', CAST(_1 AS TIMESTAMP))",
+        "bigquery": f"DATETIME_TRUNC(CAST(_1 AS DATETIME), {unit.upper()})",
+    }
 
 
 _MACROS = (
@@ -314,13 +317,15 @@ _MACROS = (
         "the number that the text holds; NULL when it holds none",
         {
             "duckdb": "CASE WHEN ISFINITE(TRY_CAST(_1 AS DOUBLE)) THEN TRY_CAST(_1 AS DOUBLE) END",
-            "postgres": "CASE WHEN PG_INPUT_IS_VALID(CAST(_1 AS TEXT), 'double precision') AND "
-            "LOWER(TRIM(CAST(_1 AS TEXT))) ~ '^[-+.0-9e]+$' THEN CAST(CAST(_1 AS TEXT) AS DOUBLE PRECISION) END",
-            "spark": "CASE WHEN ABS(TRY_CAST(_1 AS DOUBLE)) < CAST('Infinity' AS DOUBLE) THEN TRY_CAST(_1 AS DOUBLE) END",
+            "postgres": "CASE WHEN PG_INPUT_IS_VALID(CAST(_1 AS TEXT), 'double precision') "
+            "AND LOWER(TRIM(CAST(_1 AS TEXT))) ~ '^[-+.0-9e]+$' "
+            "THEN CAST(CAST(_1 AS TEXT) AS DOUBLE PRECISION) END",
+            "spark": "CASE WHEN ABS(TRY_CAST(_1 AS DOUBLE)) < CAST('Infinity' AS DOUBLE) "
+            "THEN TRY_CAST(_1 AS DOUBLE) END",
             "bigquery": "CASE WHEN ABS(SAFE_CAST(_1 AS FLOAT64)) < CAST('inf' AS FLOAT64) "
             "THEN SAFE_CAST(_1 AS FLOAT64) END",
-            "snowflake": "CASE WHEN ABS(TRY_TO_DOUBLE(CAST(_1 AS VARCHAR))) < CAST('inf' AS DOUBLE) "
-            "THEN TRY_TO_DOUBLE(CAST(_1 AS VARCHAR)) END",
+            "snowflake": "CASE WHEN ABS(TRY_TO_DOUBLE(CAST(_1 AS VARCHAR))) "
+            "< CAST('inf' AS DOUBLE) THEN TRY_TO_DOUBLE(CAST(_1 AS VARCHAR)) END",
         },
     ),
     # --- times

@@ -16,7 +16,6 @@ from functools import lru_cache
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
-from connector.warehouse.check import closest
 from connector.warehouse.grammar import (
     CORE_FUNCTIONS,
     Liftline,
@@ -26,13 +25,14 @@ from connector.warehouse.grammar import (
     write,
 )
 from connector.warehouse.macros import NAMES, find
+from connector.warehouse.refusals import closest
 
 __all__ = ["literal", "quote", "render"]
 
 _SYNTAX = (
-    exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Exists, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
-    exp.Count, exp.Sum, exp.Min, exp.Max, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead,
-    exp.FirstValue, exp.LastValue,
+    exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Exists, exp.Coalesce, exp.Nullif,
+    exp.Greatest, exp.Least, exp.Count, exp.Sum, exp.Min, exp.Max, exp.RowNumber, exp.Rank,
+    exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue,
 )  # fmt: skip
 """Nodes that sqlglot counts among functions and that every engine has."""
 
