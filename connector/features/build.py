@@ -1,8 +1,9 @@
 """Make the relation ``features``: one row for every profile, as of one instant.
 
-All packs over the same table share one scan and one GROUP BY. A column's window and condition are put inside its
-aggregates (``sum(x)`` becomes ``sum(CASE WHEN condition THEN x END)``), which every engine understands. Rows at or after
-``as_of`` are cut off before anything is computed, and the tests prove for every column that they cannot matter.
+All packs over the same table share one scan and one GROUP BY. A column's window and condition are
+put inside its aggregates (``sum(x)`` becomes ``sum(CASE WHEN condition THEN x END)``), which every
+engine understands. Rows at or after ``as_of`` are cut off before anything is computed, and the
+tests prove for every column that they cannot matter.
 """
 
 from __future__ import annotations
@@ -21,10 +22,21 @@ from connector.warehouse.grammar import Liftline
 
 _CORE_AGGREGATES = (exp.Count, exp.Sum, exp.Min, exp.Max)
 _MACRO_AGGREGATES = frozenset(
-    ("avg", "stddev", "variance", "quantile", "median", "count_if", "sum_if", "avg_if")
-    + ("min_if", "max_if", "any_true")
+    [
+        "avg",
+        "stddev",
+        "variance",
+        "quantile",
+        "median",
+        "count_if",
+        "sum_if",
+        "avg_if",
+        "min_if",
+        "max_if",
+        "any_true",
+    ]
 )
-"""Aggregates of the dialect that ignore rows whose first argument is NULL, so a condition can be put into it."""
+"""Aggregates that ignore rows whose first argument is NULL, so a condition can be put into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,8 @@ def build_features(
         warehouse: Where the tables of the packs lie.
         packs: Packs with distinct feature names.
         as_of: Aware; only rows strictly before it are read.
-        profiles: Relation with one row a profile; profiles without rows get each column's ``empty`` value.
+        profiles: Relation with one row a profile; profiles without rows get each column's ``empty``
+            value.
         output: Name of the relation to make: ``profile_id`` and one column for each feature.
 
     Returns:
@@ -68,7 +81,7 @@ def build_features(
     return tuple(
         FeatureMeta(column.name, column.type, column.unit, column.meaning)
         for pack in packs
-        for column in (*pack.columns, *pack.derived)
+        for column in pack.all_columns
     )
 
 
@@ -94,7 +107,10 @@ def features_sql(
         picks += [
             f'CAST(coalesce(t{i}."{c.name}", {c.empty}) AS {c.type}) AS "{c.name}"' for c in columns
         ]
-    base = f"SELECT p.profile_id AS profile_id, {', '.join(picks)} FROM {profiles} AS p {' '.join(joins)}"
+    base = (
+        f"SELECT p.profile_id AS profile_id, {', '.join(picks)}"
+        f" FROM {profiles} AS p {' '.join(joins)}"
+    )
     derived = [column for pack in packs for column in pack.derived]
     if not derived:
         return base
@@ -151,10 +167,8 @@ def _is_aggregate(node: exp.Expr) -> bool:
 
 def _condition(aggregate: exp.Expr, keep: exp.Expr) -> None:
     """Let an aggregate see only rows where ``keep`` holds."""
-    if isinstance(aggregate, exp.Anonymous):
-        value = aggregate.expressions[0]
-    else:
-        value = aggregate.this
+    macro = isinstance(aggregate, exp.Anonymous)
+    value = aggregate.expressions[0] if macro else aggregate.this
     if isinstance(value, exp.Distinct):
         value = value.expressions[0]
     inside: exp.Expr = exp.Literal.number(1) if isinstance(value, exp.Star) else value.copy()

@@ -1,7 +1,7 @@
 """Features of orders: how recently, how often and for how much somebody buys.
 
-An order counts where it is placed. A return is no order: it lowers the revenue of the window in which it happened and
-touches neither counts nor the days since the last order.
+An order counts where it is placed. A return is no order: it lowers the revenue of the window in
+which it happened and touches neither counts nor the days since the last order.
 """
 
 from __future__ import annotations

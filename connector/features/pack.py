@@ -1,8 +1,9 @@
 """What a feature is: a column about a profile as of an instant, written down as data.
 
-A pack is one logical table with the columns computed from it. Each column is an aggregate expression in the house dialect,
-a condition, a window in days before ``as_of``, a unit and a meaning; the builder makes the whole pack ONE scan with one
-GROUP BY. Windows are never part of the expression, so that no column can look past ``as_of`` by mistake.
+A pack is one logical table with the columns computed from it. Each column is an aggregate
+expression in the house dialect, a condition, a window in days before ``as_of``, a unit and a
+meaning; the builder makes the whole pack ONE scan with one GROUP BY. Windows are never part of the
+expression, so that no column can look past ``as_of`` by mistake.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class FeatureColumn:
     def __post_init__(self) -> None:
         if self.window_days is not None and self.window_days < 1:
             raise ModelError(
-                f"The feature {self.name} has a window of {self.window_days} days; a window has at least one."
+                f"The feature {self.name} has a window of {self.window_days} days; a window has"
+                " at least one."
             )
 
 
@@ -84,6 +86,11 @@ class FeaturePack:
     derived: tuple[DerivedColumn, ...] = ()
 
     @property
+    def all_columns(self) -> tuple[FeatureColumn | DerivedColumn, ...]:
+        """Every feature of the pack."""
+        return (*self.columns, *self.derived)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of all features of the pack."""
-        return tuple(column.name for column in (*self.columns, *self.derived))
+        return tuple(column.name for column in self.all_columns)

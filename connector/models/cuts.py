@@ -1,18 +1,21 @@
-"""Cut points: how a number becomes a score from 1 to ``bins``, for good and the same for equal numbers.
+"""Cut points: how a number becomes a score, for good, and the same for equal numbers.
 
-Scores come from edges that were fitted once and stored, never from ranks at run time. Ranking splits people with equal
-values by row order (on CDNOW 43.8 % of customers change their frequency score when the rows are shuffled), moves a
-person because somebody else bought, and costs two to four times as much on every engine that was measured.
+Scores come from edges that were fitted once and stored, never from ranks at run time. Ranking
+splits people with equal values by row order (on CDNOW 43.8 % of customers change their frequency
+score when the rows are shuffled), moves a person because somebody else bought, and costs two to
+four times as much on every engine that was measured.
 
 Three rules:
 
-* ``quantile``: edges are type-7 quantiles (R's and numpy's default); score = 1 + number of edges below the value.
-* ``fixed``: edges are given; score = 1 + number of edges at or below the value, so ``[2, 3, 4, 6]`` reads
-  1 | 2 | 3 | 4-5 | 6 and more.
+* ``quantile``: edges are type-7 quantiles (R's and numpy's default); score = 1 + number of edges
+  below the value.
+* ``fixed``: edges are given; score = 1 + number of edges at or below the value, so ``[2, 3, 4, 6]``
+  reads 1 | 2 | 3 | 4-5 | 6 and more.
 * ``r_rfm``: the rule of R's package ``rfm``: type-7 quantiles plus 1, intervals [lower, upper).
 
-Quantiles are exact: the engine reports the order statistics out of a histogram of values, and the interpolation is done
-in rational numbers here. Interpolating in floats puts an edge a hair beside a value that it equals.
+Quantiles are exact: the engine reports the order statistics out of a histogram of values, and the
+interpolation is done in rational numbers here. Interpolating in floats puts an edge a hair beside a
+value that it equals.
 """
 
 from __future__ import annotations
@@ -79,6 +82,10 @@ class CutSpec:
     def quantile(cls, bins: int = 5) -> CutSpec:
         """Cut at type-7 quantiles."""
         return cls(Method.QUANTILE, bins)
+
+
+QUINTILES = CutSpec.quantile(5)
+"""Five equal shares, the default of every dimension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +188,8 @@ def quantiles(
 ) -> tuple[Decimal, ...]:
     """Type-7 quantiles at 1/bins, 2/bins, ..., exact to ``EDGE_DECIMALS``.
 
-    One aggregation to a histogram of distinct values, one running sum over it, and the order statistics that the
-    quantiles interpolate between; nothing is sorted per person.
+    One aggregation to a histogram of distinct values, one running sum over it, and the order
+    statistics that the quantiles interpolate between; nothing is sorted per person.
 
     Raises:
         InsufficientDataError: The population is empty.
@@ -203,9 +210,11 @@ def quantiles(
     )
     found = warehouse.rows(
         f"SELECT {picks} FROM ("
-        "SELECT h.v AS v, sum(h.n) OVER (ORDER BY h.v ASC NULLS LAST ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+        "SELECT h.v AS v, sum(h.n) OVER (ORDER BY h.v ASC NULLS LAST ROWS BETWEEN UNBOUNDED"
+        " PRECEDING AND CURRENT ROW)"
         " AS upto FROM ("
-        f"SELECT p.{value} AS v, count(*) AS n FROM ({population}) AS p GROUP BY p.{value}) AS h) AS c"
+        f"SELECT p.{value} AS v, count(*) AS n FROM ({population}) AS p GROUP BY p.{value}) AS h)"
+        " AS c"
     )[0]
     at = {rank: Fraction(Decimal(str(v))) for rank, v in zip(ranks, found, strict=True)}
     return tuple(_interpolate(at, position, n_people) for position in positions)

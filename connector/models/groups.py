@@ -1,7 +1,7 @@
 """Named groups of RFM cells: boxes over the three scores, of which the first that matches wins.
 
-A map is checked as a whole before it is used: cells that no box covers, and boxes that earlier ones cover completely, are
-mistakes that look like empty segments months later.
+A map is checked as a whole before it is used: cells that no box covers, and boxes that earlier ones
+cover completely, are mistakes that look like empty segments months later.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Group:
 
     @classmethod
     def of(cls, name: str, r: str | int, f: str | int, m: str | int) -> Group:
-        """Build from the configuration's texts, such as ``Group.of("loyal", "3-5", "3-5", "3-5")``."""
+        """Build from the configuration's texts, such as ``Group.of("new", 5, 1, "1-5")``."""
         return cls(name, Span.parse(r), Span.parse(f), Span.parse(m))
 
     def __contains__(self, cell: Cell) -> bool:
@@ -95,7 +95,8 @@ DEFAULT_GROUPS: tuple[Group, ...] = (
     Group.of("hibernating", "2", "1-2", "1-5"),
     Group.of("lost", "1", "1-2", "1-5"),
 )
-"""The map that is used when the configuration gives none: every cell of 5 x 5 x 5 is named, every box is reached."""
+"""The map that is used when the configuration gives none: every cell of 5 x 5 x 5 is named, every
+box is reached."""
 
 R_RFM_GROUPS: tuple[Group, ...] = (
     Group.of("Champions", "5", "5", "5"),
@@ -129,7 +130,7 @@ def unnamed_cells(groups: Sequence[Group], bins: Cell = (5, 5, 5)) -> tuple[Cell
 
 
 def unreachable_groups(groups: Sequence[Group], bins: Cell = (5, 5, 5)) -> tuple[str, ...]:
-    """Names of boxes that no cell falls into, because earlier boxes take all of theirs or they lie off the grid."""
+    """Names of boxes that no cell falls into: earlier ones take theirs."""
     reached = {
         next((i for i, group in enumerate(groups) if cell in group), None) for cell in cells(bins)
     }
@@ -149,7 +150,8 @@ def check_groups(
             Finding(
                 Level.WARNING,
                 subject,
-                f"{len(unnamed)} of {n_cells} cells have no name: {shown}{' ...' if len(unnamed) > 10 else ''}.",
+                f"{len(unnamed)} of {n_cells} cells have no name:"
+                f" {shown}{' ...' if len(unnamed) > 10 else ''}.",
                 f"Add groups for them; until then their people are in the group {UNNAMED!r}.",
             )
         )

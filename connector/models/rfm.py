@@ -1,10 +1,12 @@
-"""RFM: recency, frequency and money of each customer, scored by stored cut points and named by a map of groups.
+"""RFM: recency, frequency and money, scored by stored cut points, named by a map of groups.
 
-Fitting looks at everybody with an order inside the window and keeps only the cut points, so that a person's score does not
-move because somebody else's did; it moves when the person buys, when time passes, or at a refit. Before a refit is put to
-use, :func:`migration` shows who would change groups and where to.
+Fitting looks at everybody with an order inside the window and keeps only the cut points, so that a
+person's score does not move because somebody else's did; it moves when the person buys, when time
+passes, or at a refit. Before a refit is put to use, :func:`migration` shows who would change groups
+and where to.
 
-People without an order in the window have no scores: they are ``lapsed`` when they ever bought before, else ``prospects``.
+People without an order in the window have no scores: they are ``lapsed`` when they ever bought
+before, else ``prospects``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from datetime import UTC, datetime
 
 from connector.domain import Finding, Level
 from connector.errors import ModelError
-from connector.models.cuts import Cuts, CutSpec, fit_cuts
+from connector.models.cuts import QUINTILES, Cuts, CutSpec, fit_cuts
 from connector.models.groups import DEFAULT_GROUPS, UNNAMED, Cell, Group, check_groups
 from connector.ports import Warehouse
 
@@ -43,9 +45,9 @@ class RfmSpec:
 
     name: str = "rfm"
     window_days: int = 730
-    recency: CutSpec = CutSpec()
-    frequency: CutSpec = CutSpec()
-    monetary: CutSpec = CutSpec()
+    recency: CutSpec = QUINTILES
+    frequency: CutSpec = QUINTILES
+    monetary: CutSpec = QUINTILES
     groups: tuple[Group, ...] = DEFAULT_GROUPS
     no_orders: str = "prospects"
     lapsed: str = "lapsed"
@@ -91,7 +93,8 @@ class RfmModel:
 
     Attributes:
         name: Prefix of the output columns.
-        recency, frequency, monetary: The cut points; recency in days, monetary in the shop's currency.
+        recency, frequency, monetary: The cut points; recency in days, monetary in the shop's
+            currency.
         groups: The map of names; first match wins.
         no_orders, lapsed: Groups of the people without scores.
         card: Where the cut points come from.
@@ -120,12 +123,12 @@ class RfmModel:
 
     @property
     def columns(self) -> tuple[str, str, str, str, str]:
-        """Names of the output columns: three scores, the cell as text such as ``545``, the group."""
+        """Names of the output: three scores, the cell as text such as ``545``, the group."""
         r, f, m, cell, group = (f"{self.name}.{part}" for part in ("r", "f", "m", "cell", "group"))
         return r, f, m, cell, group
 
     def predict_sql(self, features: str = "features") -> str:
-        """SELECT of ``profile_id`` and the output columns for every row of the features relation."""
+        """SELECT of ``profile_id`` and the output columns, one row for each row of the features."""
         scored = "CASE WHEN x.frequency > 0 AND x.recency_days IS NOT NULL THEN {} END"
         inner = (
             "SELECT x.profile_id AS profile_id, x.lifetime_orders AS lifetime_orders"
@@ -143,8 +146,10 @@ class RfmModel:
         return (
             f"SELECT s.profile_id AS profile_id, s.r AS {r}, s.f AS {f}, s.m AS {m}"
             f", as_text(s.r) || as_text(s.f) || as_text(s.m) AS {cell}"
-            f", CASE WHEN s.r IS NULL AND coalesce(s.lifetime_orders, 0) > 0 THEN {_text(self.lapsed)}"
-            f" WHEN s.r IS NULL THEN {_text(self.no_orders)} {names} ELSE {_text(UNNAMED)} END AS {group}"
+            ", CASE WHEN s.r IS NULL AND coalesce(s.lifetime_orders, 0) > 0 THEN"
+            f" {_text(self.lapsed)}"
+            f" WHEN s.r IS NULL THEN {_text(self.no_orders)} {names} ELSE {_text(UNNAMED)} END AS"
+            f" {group}"
             f" FROM ({inner}) AS s"
         )
 
@@ -163,7 +168,8 @@ class RfmModel:
                     Finding(
                         Level.NOTE,
                         f"{subject}.{word}",
-                        f"Nobody has the score {scores}: too many people share one value, or an edge is out of reach.",
+                        f"Nobody has the score {scores}: too many people share one value, or an"
+                        " edge is out of reach.",
                         "Give fixed edges, or fewer bins.",
                     )
                 )
@@ -172,7 +178,8 @@ class RfmModel:
                 Finding(
                     Level.WARNING,
                     subject,
-                    f"Only {self.card.n_people} people ordered within {self.card.window_days} days.",
+                    f"Only {self.card.n_people} people ordered within {self.card.window_days}"
+                    " days.",
                     "Fixed edges are steadier than quantiles for so few.",
                 )
             )
@@ -209,7 +216,7 @@ class RfmModel:
             card, groups = data["card"], data["groups"]
             cuts = [data["recency"], data["frequency"], data["monetary"]]
             if not isinstance(card, dict) or not isinstance(groups, list):
-                raise TypeError  # noqa: TRY301 - answered below, like any other wrong shape
+                raise TypeError
             recency, frequency, monetary = (Cuts.from_dict(c) for c in cuts if isinstance(c, dict))
             return cls(
                 name=str(data["name"]),
@@ -240,19 +247,23 @@ def fit(
 
     Args:
         warehouse: Where the features lie.
-        spec: What the configuration says; its ``window_days`` must be the one that the features were built with.
+        spec: What the configuration says; its ``window_days`` must be the one that the features
+            were built with.
         as_of: The instant of the features, aware.
-        features: Relation with ``recency_days``, ``frequency``, ``monetary`` and ``lifetime_orders``.
+        features: Relation with ``recency_days``, ``frequency``, ``monetary`` and
+            ``lifetime_orders``.
 
     Raises:
         InsufficientDataError: Quantiles are asked for and nobody ordered in the window.
     """
     population = (
-        "SELECT x.recency_days AS recency_days, x.frequency AS frequency, coalesce(x.monetary, 0) AS monetary"
+        "SELECT x.recency_days AS recency_days, x.frequency AS frequency, coalesce(x.monetary, 0)"
+        " AS monetary"
         f" FROM {features} AS x WHERE x.frequency > 0 AND x.recency_days IS NOT NULL"
     )
     n_people, n_lapsed, n_all = warehouse.rows(
-        "SELECT count(CASE WHEN x.frequency > 0 AND x.recency_days IS NOT NULL THEN 1 END) AS n_people"
+        "SELECT count(CASE WHEN x.frequency > 0 AND x.recency_days IS NOT NULL THEN 1 END) AS"
+        " n_people"
         ", count(CASE WHEN x.recency_days IS NULL AND x.lifetime_orders > 0 THEN 1 END) AS n_lapsed"
         f", count(*) AS n_all FROM {features} AS x"
     )[0]
@@ -308,7 +319,8 @@ def migration(
     """Cross-tabulate the same people under two models, for the plan of a refit.
 
     Returns:
-        One entry for each pair of groups that anybody is in, sorted by the two names; they add up to all people.
+        One entry for each pair of groups that anybody is in, sorted by the two names; they add up
+        to all people.
     """
     old, new = f'"{before.columns[4]}"', f'"{after.columns[4]}"'
     rows = warehouse.rows(

@@ -1,4 +1,4 @@
-"""The relation ``scored``: everything known of a profile in one row, which segments and mappings read."""
+"""The relation ``scored``: everything known of a profile in one row, for segments to read."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def loads(text: str) -> rfm.RfmModel:
     """Inverse of :func:`dumps`.
 
     Raises:
-        ModelError: The text is damaged, of an unknown kind or format, or was changed after it was written.
+        ModelError: The text is damaged, of an unknown kind or format, or was changed after it was
+            written.
     """
     try:
         envelope: Any = json.loads(text)

@@ -1,12 +1,14 @@
-"""Profiles: clean rows, one person behind several customers, what they consented to, and who must be left alone.
+"""Profiles: clean rows, the people behind customers, their consent, and who is left alone.
 
 In calling order:
 
 * :mod:`connector.profiles.customers` - ``clean_customers``.
-* :mod:`connector.profiles.identity` - ``profile_customers``, ``profile_emails``, ``profile_merges``, ``new_keys``.
+* :mod:`connector.profiles.identity` - ``profile_customers``, ``profile_emails``,
+  ``profile_merges``, ``new_keys``.
 * :mod:`connector.profiles.consent` - ``consent_standing``; after the profiles, ``permissions``.
 * :mod:`connector.profiles.people` - ``profiles``.
 * :mod:`connector.profiles.orders` - ``clean_orders``, ``clean_items``.
 * :mod:`connector.profiles.exclusion` - ``exclusions``.
-* :mod:`connector.profiles.quarantine` and :mod:`connector.profiles.quality` - what became of every row.
+* :mod:`connector.profiles.quarantine` and :mod:`connector.profiles.quality` - what became of every
+  row.
 """

@@ -1,14 +1,18 @@
 """Consent: what each person last said for each purpose and channel, and nothing means no.
 
-The latest record before ``as_of`` wins; of two at the same moment the withdrawal wins. Doubt always denies:
+The latest record before ``as_of`` wins; of two at the same moment the withdrawal wins. Doubt always
+denies:
 
-* A status that is neither a word for yes nor a word for no (a vendor renamed ``subscribed``) is set aside and reported,
-  and where it is the newest record the person has *no record*: the older yes does not stand, and because it is not an
-  explicit withdrawal either, the guards still hold the removal of everybody at once.
-* A withdrawal without a time counts as the newest. One without a purpose or channel counts for all of them.
+* A status that is neither a word for yes nor a word for no (a vendor renamed ``subscribed``) is set
+  aside and reported, and where it is the newest record the person has *no record*: the older yes
+  does not stand, and because it is not an explicit withdrawal either, the guards still hold the
+  removal of everybody at once.
+* A withdrawal without a time counts as the newest. One without a purpose or channel counts for all
+  of them.
 * A yes without a time, purpose or channel is no yes.
 
-One address speaks for a person: the primary one of the profile (see :mod:`connector.profiles.people`).
+One address speaks for a person: the primary one of the profile (see
+:mod:`connector.profiles.people`).
 """
 
 from __future__ import annotations
@@ -58,7 +62,9 @@ class ConsentReport:
 def resolve_consent(
     warehouse: Warehouse, spec: ConsentSpec, *, as_of: datetime, consents: str = "in_consents"
 ) -> ConsentReport:
-    """Make ``consent_standing(person, purpose, channel, status, at)`` with ``granted`` and ``withdrawn`` rows only.
+    """Make ``consent_standing(person, purpose, channel, status, at)``.
+
+    Its rows are granted or withdrawn; what cannot be understood has no row.
 
     Args:
         warehouse: Where the mapped consents lie; without such a relation nobody has consented.
@@ -69,7 +75,8 @@ def resolve_consent(
     if not warehouse.columns(consents):
         warehouse.create_table_as(
             "consent_standing",
-            "SELECT CAST(NULL AS VARCHAR) AS person, CAST(NULL AS VARCHAR) AS purpose, CAST(NULL AS VARCHAR) AS channel,"
+            "SELECT CAST(NULL AS VARCHAR) AS person, CAST(NULL AS VARCHAR) AS purpose, CAST(NULL"
+            " AS VARCHAR) AS channel,"
             " CAST(NULL AS VARCHAR) AS status, CAST(NULL AS TIMESTAMP) AS at WHERE FALSE",
         )
         return ConsentReport(StepReport(TABLE, 0, 0, {}), 0, 0, 0)
@@ -77,7 +84,8 @@ def resolve_consent(
     warehouse.create_table_as("consent_newest", _newest())
     warehouse.create_view_as(
         "consent_standing",
-        "SELECT n.person AS person, n.purpose AS purpose, n.channel AS channel, n.status AS status, n.at AS at"
+        "SELECT n.person AS person, n.purpose AS purpose, n.channel AS channel, n.status AS"
+        " status, n.at AS at"
         " FROM consent_newest AS n WHERE n.status <> 'unknown'",
     )
     faults = ", ".join(map(literal, NOT_QUARANTINED))
@@ -102,7 +110,8 @@ def check_consent(
     Args:
         report: What was resolved.
         previous_rows: Records of the last run; None: there was none.
-        max_drop_share: Share of records (0 to 1) that may vanish, and of standing answers that may be unreadable.
+        max_drop_share: Share of records (0 to 1) that may vanish, and of standing answers that may
+            be unreadable.
     """
     n_in, subject = report.records.n_in, "consent"
     if n_in == 0:
@@ -111,7 +120,8 @@ def check_consent(
                 Level.ERROR,
                 subject,
                 "There is not one consent record, so nobody may be reached.",
-                "Check the source: an empty consent table is a failure, not everybody's withdrawal.",
+                "Check the source: an empty consent table is a failure, not everybody's"
+                " withdrawal.",
             )
         ]
     findings = []
@@ -121,9 +131,11 @@ def check_consent(
             Finding(
                 Level.ERROR,
                 subject,
-                f"{n_in:,} consent records, {drop:.0%} fewer than the {previous_rows:,} of the last run"
+                f"{n_in:,} consent records, {drop:.0%} fewer than the {previous_rows:,} of the"
+                " last run"
                 f" ({max_drop_share:.0%} are allowed).",
-                "Repair the source: people who withdraw leave a record, they do not take records away.",
+                "Repair the source: people who withdraw leave a record, they do not take records"
+                " away.",
             )
         )
     n_standing = report.n_granted + report.n_withdrawn + report.n_unknown
@@ -133,7 +145,8 @@ def check_consent(
             Finding(
                 Level.ERROR if share > max_drop_share else Level.WARNING,
                 subject,
-                f"{report.n_unknown:,} of {n_standing:,} answers ({share:.1%}) have a status that is neither"
+                f"{report.n_unknown:,} of {n_standing:,} answers ({share:.1%}) have a status that"
+                " is neither"
                 " a word for granted nor for withdrawn; they count as no.",
                 "Add the word to consent.granted or consent.withdrawn.",
             )
@@ -159,11 +172,14 @@ def grant_permissions(warehouse: Warehouse, spec: ConsentSpec) -> int:
         )
     else:
         sql = (
-            "SELECT x.profile_id AS profile_id, x.purpose AS purpose, x.channel AS channel, x.status AS status, x.at AS at"
+            "SELECT x.profile_id AS profile_id, x.purpose AS purpose, x.channel AS channel,"
+            " x.status AS status, x.at AS at"
             f" FROM (SELECT c.profile_id AS profile_id, {columns}, row_number() OVER"
             " (PARTITION BY c.profile_id, s.purpose, s.channel"
-            f" ORDER BY coalesce(s.at, {_ENDLESS}) DESC NULLS LAST, s.status DESC NULLS LAST) AS ll_rank"
-            " FROM consent_newest AS s JOIN profile_customers AS c ON c.customer_id = s.person) AS x"
+            f" ORDER BY coalesce(s.at, {_ENDLESS}) DESC NULLS LAST, s.status DESC NULLS LAST) AS"
+            " ll_rank"
+            " FROM consent_newest AS s JOIN profile_customers AS c ON c.customer_id = s.person)"
+            " AS x"
             " WHERE x.ll_rank = 1 AND x.status <> 'unknown'"
         )
     warehouse.create_table_as("permissions", sql)
@@ -187,34 +203,43 @@ def _judged(spec: ConsentSpec, as_of: datetime, consents: str) -> str:
     purposes = ", ".join(literal(purpose.strip().lower()) for purpose in spec.purposes)
     other = f"r.purpose NOT IN ({purposes})" if purposes else "FALSE"
     return (
-        "SELECT r.person AS person, r.purpose AS purpose, r.channel AS channel, r.status AS status, r.at AS at, CASE"
+        "SELECT r.person AS person, r.purpose AS purpose, r.channel AS channel, r.status AS"
+        " status, r.at AS at, CASE"
         f" WHEN r.at >= {literal(as_of)} THEN 'after_as_of'"
         f" WHEN {bad_person} THEN 'unreadable_person'"
         f" WHEN {other} THEN 'other_purpose'"
         " WHEN r.status = 'granted' AND r.at IS NULL THEN 'missing_at'"
         " WHEN r.status = 'granted' AND r.purpose IS NULL THEN 'missing_purpose'"
         " WHEN r.status = 'granted' AND r.channel IS NULL THEN 'missing_channel' END AS reason"
-        f" FROM (SELECT {person} AS person, lower(trim(c.purpose)) AS purpose, lower(trim(c.channel)) AS channel"
-        f", CASE WHEN {word} IN ({withdrawn}) THEN 'withdrawn' WHEN {word} IN ({granted}) THEN 'granted'"
+        f" FROM (SELECT {person} AS person, lower(trim(c.purpose)) AS purpose,"
+        " lower(trim(c.channel)) AS channel"
+        f", CASE WHEN {word} IN ({withdrawn}) THEN 'withdrawn' WHEN {word} IN ({granted}) THEN"
+        " 'granted'"
         f" ELSE 'unknown' END AS status, c.at AS at FROM {consents} AS c) AS r"
     )
 
 
 def _newest() -> str:
-    """The newest answer of each person for each purpose and channel; a no without either speaks for all of them."""
+    """The newest answer by person, purpose and channel; a no without either speaks for all."""
     whole = "j.reason IS NULL AND j.purpose IS NOT NULL AND j.channel IS NOT NULL"
     blank = "j.reason IS NULL AND (j.purpose IS NULL OR j.channel IS NULL)"
     return (
-        "SELECT y.person AS person, y.purpose AS purpose, y.channel AS channel, y.status AS status, y.at AS at FROM ("
-        "SELECT x.person AS person, x.purpose AS purpose, x.channel AS channel, x.status AS status, x.at AS at"
+        "SELECT y.person AS person, y.purpose AS purpose, y.channel AS channel, y.status AS"
+        " status, y.at AS at FROM ("
+        "SELECT x.person AS person, x.purpose AS purpose, x.channel AS channel, x.status AS"
+        " status, x.at AS at"
         ", row_number() OVER (PARTITION BY x.person, x.purpose, x.channel ORDER BY"
         f" coalesce(x.at, {_ENDLESS}) DESC NULLS LAST, x.status DESC NULLS LAST) AS ll_rank FROM ("
-        "SELECT j.person AS person, j.purpose AS purpose, j.channel AS channel, j.status AS status, j.at AS at"
+        "SELECT j.person AS person, j.purpose AS purpose, j.channel AS channel, j.status AS"
+        " status, j.at AS at"
         f" FROM consent_judged AS j WHERE {whole} UNION ALL"
-        " SELECT j.person AS person, p.purpose AS purpose, p.channel AS channel, j.status AS status, j.at AS at"
-        " FROM consent_judged AS j JOIN (SELECT DISTINCT j.person AS person, j.purpose AS purpose, j.channel AS channel"
+        " SELECT j.person AS person, p.purpose AS purpose, p.channel AS channel, j.status AS"
+        " status, j.at AS at"
+        " FROM consent_judged AS j JOIN (SELECT DISTINCT j.person AS person, j.purpose AS"
+        " purpose, j.channel AS channel"
         f" FROM consent_judged AS j WHERE {whole}) AS p ON p.person = j.person"
-        " AND (j.purpose IS NULL OR j.purpose = p.purpose) AND (j.channel IS NULL OR j.channel = p.channel)"
+        " AND (j.purpose IS NULL OR j.purpose = p.purpose) AND (j.channel IS NULL OR j.channel ="
+        " p.channel)"
         f" WHERE {blank}) AS x) AS y WHERE y.ll_rank = 1"
     )
 

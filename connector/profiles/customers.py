@@ -1,7 +1,7 @@
 """Clean customers: one row a customer, addresses normalised or emptied, test accounts marked.
 
-Test accounts are only marked here. They go after stitching, as whole profiles: an account that shares its address with a
-test account is one too.
+Test accounts are only marked here. They go after stitching, as whole profiles: an account that
+shares its address with a test account is one too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def clean_customers(
 ) -> StepReport:
     """Make ``clean_customers``: the mapped columns, plus ``is_test`` and ``seen_at``.
 
-    Customers who were created at or after ``as_of`` did not exist then and are left out. ``seen_at`` is when a row last
-    changed, or was made.
+    Customers who were created at or after ``as_of`` did not exist then and are left out.
+    ``seen_at`` is when a row last changed, or was made.
 
     Raises:
         SourceError: A customer id repeats, and duplicates are errors.
@@ -37,7 +37,8 @@ def clean_customers(
     later = f"c.created_at >= {literal(as_of)}"
     n_in, n_missing, n_later = warehouse.rows(
         "SELECT count(*) AS n, count(CASE WHEN c.customer_id IS NULL THEN 1 END) AS n_missing"
-        f", count(CASE WHEN c.customer_id IS NOT NULL AND {later} THEN 1 END) AS n_later FROM {customers} AS c"
+        f", count(CASE WHEN c.customer_id IS NOT NULL AND {later} THEN 1 END) AS n_later FROM"
+        f" {customers} AS c"
     )[0]
     warehouse.create_view_as(
         "customers_visible",
@@ -72,8 +73,10 @@ def clean_customers(
     valid = "CASE WHEN is_email(c.email) THEN c.email END"
     warehouse.create_table_as(
         "clean_customers",
-        f"SELECT {picks(valid)}, c.email IS NOT NULL AND NOT coalesce(is_email(c.email), FALSE) AS ll_invalid_email"
-        f", {is_test} AS is_test, coalesce(c.updated_at, c.created_at) AS seen_at FROM customers_normal AS c",
+        f"SELECT {picks(valid)}, c.email IS NOT NULL AND NOT coalesce(is_email(c.email), FALSE)"
+        " AS ll_invalid_email"
+        f", {is_test} AS is_test, coalesce(c.updated_at, c.created_at) AS seen_at FROM"
+        " customers_normal AS c",
     )
     warehouse.create_view_as(
         QUARANTINE,
@@ -94,7 +97,8 @@ def clean_customers(
         ),
     )
     n_kept, n_invalid = warehouse.rows(
-        "SELECT count(*) AS n, count(CASE WHEN c.ll_invalid_email THEN 1 END) AS n_invalid FROM clean_customers AS c"
+        "SELECT count(*) AS n, count(CASE WHEN c.ll_invalid_email THEN 1 END) AS n_invalid FROM"
+        " clean_customers AS c"
     )[0]
     return StepReport(
         table=TABLE,

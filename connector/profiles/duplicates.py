@@ -1,7 +1,7 @@
-"""One row for each key: the latest version wins, and which one that is never depends on the order of rows.
+"""One row for each key: the latest version wins, whatever the order of the rows.
 
-Only keys that really repeat are sorted; tables are mostly clean, and a window over all of their rows would cost more than
-everything else in this package together.
+Only keys that really repeat are sorted; tables are mostly clean, and a window over all of their
+rows would cost more than everything else in this package together.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def deduplicate(
 ) -> Removed:
     """Make ``output``: the rows of ``relation``, one for each key.
 
-    The version that was last changed before ``as_of`` wins, then the last created; versions that are alike in both are
-    settled by their columns' values, so a shuffled table gives the same answer.
+    The version that was last changed before ``as_of`` wins, then the last created; versions that
+    are alike in both are settled by their columns' values, so a shuffled table gives the same
+    answer.
 
     Args:
         warehouse: Where the relation lies.
@@ -63,7 +64,8 @@ def deduplicate(
     repeated = f"{output}_repeated"
     warehouse.create_table_as(
         repeated,
-        f"SELECT r.{quote(key)} AS k FROM {relation} AS r GROUP BY r.{quote(key)} HAVING count(*) > 1",
+        f"SELECT r.{quote(key)} AS k FROM {relation} AS r GROUP BY r.{quote(key)} HAVING count(*)"
+        " > 1",
     )
     picks = ", ".join(f"r.{name} AS {name}" for name in names)
     again = f"{relation} AS r JOIN {repeated} AS d ON d.k = r.{quote(key)}"
@@ -89,9 +91,11 @@ def deduplicate(
     outer = ", ".join(f"x.{name} AS {name}" for name in names)
     warehouse.create_table_as(
         output,
-        f"SELECT {picks} FROM {relation} AS r LEFT JOIN {repeated} AS d ON d.k = r.{quote(key)} WHERE d.k IS NULL"
+        f"SELECT {picks} FROM {relation} AS r LEFT JOIN {repeated} AS d ON d.k = r.{quote(key)}"
+        " WHERE d.k IS NULL"
         f" UNION ALL SELECT {outer} FROM (SELECT {picks}, row_number() OVER"
-        f" (PARTITION BY r.{quote(key)} ORDER BY {', '.join(order)}) AS ll_version FROM {again}) AS x"
+        f" (PARTITION BY r.{quote(key)} ORDER BY {', '.join(order)}) AS ll_version FROM {again})"
+        " AS x"
         " WHERE x.ll_version = 1",
     )
     return removed

@@ -1,7 +1,8 @@
 """Exclusion lists: people that no campaign, or not these campaigns, may reach.
 
-A list in a source is matched generously: an e-mail on it excludes every profile with a customer who has that address,
-primary or not, even where the address was taken away because several profiles share it.
+A list in a source is matched generously: an e-mail on it excludes every profile with a customer who
+has that address, primary or not, even where the address was taken away because several profiles
+share it.
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ def build_exclusions(
     people: str = "scored",
     output: str = "exclusions",
 ) -> tuple[ExclusionReport, ...]:
-    """Make ``exclusions(profile_id, list_name, applies_to)``; ``applies_to`` is a campaign, or NULL for all.
+    """Make ``exclusions(profile_id, list_name, applies_to)``.
+
+    ``applies_to`` is a campaign, or NULL for all of them.
 
     Args:
         warehouse: Where the lists, ``profiles``, ``profile_customers`` and ``clean_customers`` lie.
         lists: Lists in sources.
         rules: Conditions over ``people``.
-        people: Relation with one row a profile that rules read: features, scores and profile columns.
+        people: Relation with one row a profile that rules read: features, scores and profile
+            columns.
         output: Name of the relation to make.
 
     Raises:
@@ -63,7 +67,7 @@ def build_exclusions(
     parts = [
         f"SELECT {empty} AS profile_id, {empty} AS list_name, {empty} AS applies_to WHERE FALSE"
     ]
-    reports = []
+    reports: list[tuple[str, str, int | None]] = []
     for i, listed in enumerate(lists):
         relation = f"exclusion_list_{i}"
         n_entries = _match(warehouse, listed, relation)
@@ -123,7 +127,8 @@ def _match(warehouse: Warehouse, listed: ExclusionList, output: str) -> int:
             people = "SELECT p.profile_id AS profile_id, p.profile_id AS k FROM profiles AS p"
     warehouse.create_table_as(
         output,
-        f"SELECT DISTINCT p.profile_id AS profile_id FROM ({people}) AS p JOIN ({entries}) AS e ON e.k = p.k",
+        f"SELECT DISTINCT p.profile_id AS profile_id FROM ({people}) AS p JOIN ({entries}) AS e"
+        " ON e.k = p.k",
     )
     (n_entries,) = warehouse.rows(f"SELECT count(*) AS n FROM {physical} AS x")[0]
     return int(n_entries)
@@ -133,6 +138,7 @@ def _claims(relation: str, name: str, applies_to: Sequence[str]) -> list[str]:
     """One SELECT for each campaign that the list applies to, or one for all."""
     campaigns = [literal(campaign) for campaign in applies_to] or ["CAST(NULL AS VARCHAR)"]
     return [
-        f"SELECT r.profile_id AS profile_id, {literal(name)} AS list_name, {campaign} AS applies_to FROM {relation} AS r"
+        f"SELECT r.profile_id AS profile_id, {literal(name)} AS list_name, {campaign} AS"
+        f" applies_to FROM {relation} AS r"
         for campaign in campaigns
     ]

@@ -1,14 +1,17 @@
-"""Who is who: customers stitched into people, each with a ``profile_id`` that is minted once and kept for good.
+"""Who is who: customers stitched into people, each with a ``profile_id`` that is kept for good.
 
-A customer id that state knows keeps its profile, whatever happens to its address. Customers that share an address now are
-one person. A customer that nobody has seen before joins the profile that its address belonged to (somebody who closed the
-account and came back). An address that a *known* customer takes over from somebody else merges nobody: over-merging is
-the failure to fear, because it cannot be undone.
+A customer id that state knows keeps its profile, whatever happens to its address. Customers that
+share an address now are one person. A customer that nobody has seen before joins the profile that
+its address belonged to (somebody who closed the account and came back). An address that a *known*
+customer takes over from somebody else merges nobody: over-merging is the failure to fear, because
+it cannot be undone.
 
-Two profiles never hold one address. Where an address is shared and may not merge (a pattern such as ``info@*``, too many
-customers, or the policy), it is taken from all of them: nobody's own address, so nobody is reached by it.
+Two profiles never hold one address. Where an address is shared and may not merge (a pattern such as
+``info@*``, too many customers, or the policy), it is taken from all of them: nobody's own address,
+so nobody is reached by it.
 
-State holds digests of keys under a secret, never an address; the mint key makes them useless to anybody without it.
+State holds digests of keys under a secret, never an address; the mint key makes them useless to
+anybody without it.
 """
 
 from __future__ import annotations
@@ -59,15 +62,17 @@ def stitch(
 ) -> IdentityReport:
     """Give every clean customer a profile.
 
-    Makes ``profile_customers(customer_id, profile_id)``, ``test_customers`` (likewise, left out everywhere),
-    ``profile_emails(profile_id, email, last_seen_at)``, ``profile_merges(from_profile_id, into_profile_id, reason)`` and
-    ``new_keys(kind, key_digest, profile_id)``: what state must add or overwrite, by kind and digest.
+    Makes ``profile_customers(customer_id, profile_id)``, ``test_customers`` (likewise, left out
+    everywhere), ``profile_emails(profile_id, email, last_seen_at)``,
+    ``profile_merges(from_profile_id, into_profile_id, reason)`` and ``new_keys(kind, key_digest,
+    profile_id)``: what state must add or overwrite, by kind and digest.
 
     Args:
         warehouse: Where ``clean_customers`` lies.
         spec: The rules.
         mint_key: Secret of the project, the same for good.
-        known_keys: Relation ``kind, key_digest, profile_id`` loaded from state; taken as empty when there is none.
+        known_keys: Relation ``kind, key_digest, profile_id`` loaded from state; taken as empty when
+            there is none.
     """
     if not warehouse.columns(known_keys):
         warehouse.create_table_as(
@@ -92,7 +97,8 @@ def _find_known(warehouse: Warehouse, spec: IdentitySpec, mint_key: str, known_k
     """Each customer with the profiles that state knows it by, and whether its address may merge."""
     warehouse.create_table_as(
         "id_digests",
-        "SELECT c.customer_id AS customer_id, c.email AS email, c.is_test AS is_test, c.seen_at AS seen_at"
+        "SELECT c.customer_id AS customer_id, c.email AS email, c.is_test AS is_test, c.seen_at"
+        " AS seen_at"
         f", {digest_sql(mint_key, CUSTOMER, 'c.customer_id')} AS customer_digest"
         f", {digest_sql(mint_key, EMAIL, 'c.email')} AS email_digest FROM clean_customers AS c",
     )
@@ -116,7 +122,8 @@ def _find_known(warehouse: Warehouse, spec: IdentitySpec, mint_key: str, known_k
     )
     warehouse.create_table_as(
         "id_customers",
-        "SELECT d.customer_id AS customer_id, d.email AS email, d.is_test AS is_test, d.seen_at AS seen_at"
+        "SELECT d.customer_id AS customer_id, d.email AS email, d.is_test AS is_test, d.seen_at"
+        " AS seen_at"
         ", d.customer_digest AS customer_digest, d.email_digest AS email_digest"
         ", CASE WHEN kc.profile_id IS NOT NULL THEN kc.profile_id"
         f" WHEN {own} THEN ke.profile_id END AS known_id"
@@ -130,24 +137,28 @@ def _find_known(warehouse: Warehouse, spec: IdentitySpec, mint_key: str, known_k
 def _connect(warehouse: Warehouse) -> None:
     """Label the customers that hang together with the smallest customer id among them.
 
-    A customer hangs together with all that share its address or its known profile, and with theirs in turn. Labels
-    spread along shared keys until none changes; keys of a single customer, the great majority, take no part.
+    A customer hangs together with all that share its address or its known profile, and with theirs
+    in turn. Labels spread along shared keys until none changes; keys of a single customer, the
+    great majority, take no part.
     """
     warehouse.create_table_as(
         "id_edges",
         "SELECT e.customer_id AS customer_id, e.k AS k FROM ("
         " SELECT c.customer_id AS customer_id, 'p:' || c.known_id AS k FROM id_customers AS c"
         " WHERE c.known_id IS NOT NULL UNION ALL"
-        " SELECT c.customer_id AS customer_id, 'e:' || c.email AS k FROM id_customers AS c WHERE c.merges) AS e"
+        " SELECT c.customer_id AS customer_id, 'e:' || c.email AS k FROM id_customers AS c WHERE"
+        " c.merges) AS e"
         " JOIN (SELECT s.k AS k FROM ("
-        " SELECT 'p:' || c.known_id AS k FROM id_customers AS c WHERE c.known_id IS NOT NULL UNION ALL"
+        " SELECT 'p:' || c.known_id AS k FROM id_customers AS c WHERE c.known_id IS NOT NULL"
+        " UNION ALL"
         " SELECT 'e:' || c.email AS k FROM id_customers AS c WHERE c.merges) AS s"
         " GROUP BY s.k HAVING count(*) > 1) AS shared ON shared.k = e.k",
     )
     current, following = "id_labels", "id_labels_next"
     warehouse.create_table_as(
         current,
-        "SELECT e.customer_id AS customer_id, min(e.customer_id) AS label FROM id_edges AS e GROUP BY e.customer_id",
+        "SELECT e.customer_id AS customer_id, min(e.customer_id) AS label FROM id_edges AS e"
+        " GROUP BY e.customer_id",
     )
     n_changed = 1
     while n_changed:
@@ -155,7 +166,8 @@ def _connect(warehouse: Warehouse) -> None:
             following,
             "SELECT e.customer_id AS customer_id, min(g.label) AS label FROM id_edges AS e JOIN ("
             f"SELECT e.k AS k, min(l.label) AS label FROM id_edges AS e JOIN {current} AS l"
-            " ON l.customer_id = e.customer_id GROUP BY e.k) AS g ON g.k = e.k GROUP BY e.customer_id",
+            " ON l.customer_id = e.customer_id GROUP BY e.k) AS g ON g.k = e.k GROUP BY"
+            " e.customer_id",
         )
         (n_changed,) = warehouse.rows(
             f"SELECT count(*) AS n FROM {following} AS a JOIN {current} AS b"
@@ -170,21 +182,24 @@ def _connect(warehouse: Warehouse) -> None:
 
 
 def _assign(warehouse: Warehouse, mint_key: str) -> None:
-    """One profile for each component: the smallest known one, else a new one; and who merged into whom."""
+    """One profile for each component, the smallest known or a new one; and who merged into whom."""
     minted = f"'p_' || substr(md5_hex({literal(f'{mint_key}:')} || x.label), 1, 20)"
     warehouse.create_table_as(
         "id_profiles",
         f"SELECT x.label AS label, coalesce(min(c.known_id), {minted}) AS profile_id"
         ", min(c.known_id) IS NULL AS is_new"
         ", max(CASE WHEN c.is_test THEN 1 ELSE 0 END) = 1 AS is_test"
-        " FROM id_components AS x JOIN id_customers AS c ON c.customer_id = x.customer_id GROUP BY x.label",
+        " FROM id_components AS x JOIN id_customers AS c ON c.customer_id = x.customer_id GROUP"
+        " BY x.label",
     )
     warehouse.create_table_as(
         "id_assigned",
-        "SELECT c.customer_id AS customer_id, c.email AS email, c.seen_at AS seen_at, c.known_id AS known_id"
+        "SELECT c.customer_id AS customer_id, c.email AS email, c.seen_at AS seen_at, c.known_id"
+        " AS known_id"
         ", c.customer_digest AS customer_digest, c.email_digest AS email_digest"
         ", p.profile_id AS profile_id, p.is_test AS is_test FROM id_customers AS c"
-        " JOIN id_components AS x ON x.customer_id = c.customer_id JOIN id_profiles AS p ON p.label = x.label",
+        " JOIN id_components AS x ON x.customer_id = c.customer_id JOIN id_profiles AS p ON"
+        " p.label = x.label",
     )
     for name, condition in (
         ("profile_customers", "NOT a.is_test"),
@@ -197,7 +212,8 @@ def _assign(warehouse: Warehouse, mint_key: str) -> None:
         )
     warehouse.create_table_as(
         "profile_merges",
-        "SELECT DISTINCT a.known_id AS from_profile_id, a.profile_id AS into_profile_id, 'shared_email' AS reason"
+        "SELECT DISTINCT a.known_id AS from_profile_id, a.profile_id AS into_profile_id,"
+        " 'shared_email' AS reason"
         " FROM id_assigned AS a WHERE a.known_id <> a.profile_id",
     )
 
@@ -219,7 +235,8 @@ def _emails(warehouse: Warehouse, spec: IdentitySpec) -> None:
         "profile_emails",
         "SELECT a.profile_id AS profile_id, a.email AS email, max(a.seen_at) AS last_seen_at"
         " FROM id_assigned AS a LEFT JOIN id_dropped_emails AS d ON d.email = a.email"
-        " WHERE a.email IS NOT NULL AND d.email IS NULL AND NOT a.is_test GROUP BY a.profile_id, a.email",
+        " WHERE a.email IS NOT NULL AND d.email IS NULL AND NOT a.is_test GROUP BY a.profile_id,"
+        " a.email",
     )
     warehouse.create_view_as(
         "id_dropped",
@@ -235,30 +252,37 @@ def _emails(warehouse: Warehouse, spec: IdentitySpec) -> None:
 
 
 def _keys(warehouse: Warehouse, known_keys: str) -> None:
-    """The keys that state must add or overwrite: new ones, and those of profiles that merged into another."""
+    """The keys that state must add or overwrite: new ones, and those of merged profiles."""
     warehouse.create_table_as(
         "id_keys",
-        f"SELECT {literal(CUSTOMER)} AS kind, a.customer_digest AS key_digest, a.profile_id AS profile_id"
+        f"SELECT {literal(CUSTOMER)} AS kind, a.customer_digest AS key_digest, a.profile_id AS"
+        " profile_id"
         " FROM id_assigned AS a WHERE NOT a.is_test UNION ALL"
-        f" SELECT DISTINCT {literal(EMAIL)} AS kind, a.email_digest AS key_digest, a.profile_id AS profile_id"
-        " FROM id_assigned AS a JOIN profile_emails AS e ON e.profile_id = a.profile_id AND e.email = a.email"
+        f" SELECT DISTINCT {literal(EMAIL)} AS kind, a.email_digest AS key_digest, a.profile_id"
+        " AS profile_id"
+        " FROM id_assigned AS a JOIN profile_emails AS e ON e.profile_id = a.profile_id AND"
+        " e.email = a.email"
         " WHERE NOT a.is_test",
     )
     warehouse.create_table_as(
         "new_keys",
-        "SELECT n.kind AS kind, n.key_digest AS key_digest, n.profile_id AS profile_id FROM id_keys AS n"
+        "SELECT n.kind AS kind, n.key_digest AS key_digest, n.profile_id AS profile_id FROM"
+        " id_keys AS n"
         f" LEFT JOIN {known_keys} AS k ON k.kind = n.kind AND k.key_digest = n.key_digest"
         " WHERE k.profile_id IS NULL OR k.profile_id <> n.profile_id UNION ALL"
-        f" SELECT k.kind AS kind, k.key_digest AS key_digest, m.into_profile_id AS profile_id FROM {known_keys} AS k"
+        " SELECT k.kind AS kind, k.key_digest AS key_digest, m.into_profile_id AS profile_id"
+        f" FROM {known_keys} AS k"
         " JOIN profile_merges AS m ON m.from_profile_id = k.profile_id"
-        " LEFT JOIN id_keys AS n ON n.kind = k.kind AND n.key_digest = k.key_digest WHERE n.kind IS NULL",
+        " LEFT JOIN id_keys AS n ON n.kind = k.kind AND n.key_digest = k.key_digest WHERE n.kind"
+        " IS NULL",
     )
 
 
 def _report(warehouse: Warehouse) -> IdentityReport:
     """Count what happened."""
     n_customers, n_test = warehouse.rows(
-        "SELECT count(*) AS n, count(CASE WHEN a.is_test THEN 1 END) AS n_test FROM id_assigned AS a"
+        "SELECT count(*) AS n, count(CASE WHEN a.is_test THEN 1 END) AS n_test FROM id_assigned"
+        " AS a"
     )[0]
     n_profiles, n_new, n_test_profiles = warehouse.rows(
         "SELECT count(CASE WHEN NOT p.is_test THEN 1 END) AS n"

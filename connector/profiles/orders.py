@@ -1,8 +1,9 @@
-"""Clean orders and their lines: what people really bought and kept, and a reason for every row that is not it.
+"""Clean orders and their lines: what people really bought, and a reason for every other row.
 
-Cancelled orders never happened. A return (marked, or with a negative value where nothing marks returns) takes money off
-the customer's revenue on its own day and is never counted as an order. Rows that cannot be true are set aside rather than
-repaired: a guess in a revenue column shows up later as a lift.
+Cancelled orders never happened. A return (marked, or with a negative value where nothing marks
+returns) takes money off the customer's revenue on its own day and is never counted as an order.
+Rows that cannot be true are set aside rather than repaired: a guess in a revenue column shows up
+later as a lift.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def clean_orders(
 ) -> StepReport:
     """Make ``clean_orders``: orders and returns before ``as_of`` of people with a profile.
 
-    Columns: ``order_id, profile_id, ordered_at, net_revenue, gross, discount, refund, margin, is_return, channel``.
-    Money of a return is negative, whichever sign the source gives it.
+    Columns: ``order_id, profile_id, ordered_at, net_revenue, gross, discount, refund, margin,
+    is_return, channel``. Money of a return is negative, whichever sign the source gives it.
 
     Raises:
         SourceError: An order id repeats with different rows, and duplicates are errors.
@@ -47,7 +48,8 @@ def clean_orders(
     names = [quote(c) for c in columns]
     listed = ", ".join(f"o.{name} AS {name}" for name in names)
     hidden = (
-        "CASE WHEN o.order_id IS NULL THEN 'missing_order_id' WHEN o.ordered_at IS NULL THEN 'missing_ordered_at'"
+        "CASE WHEN o.order_id IS NULL THEN 'missing_order_id' WHEN o.ordered_at IS NULL THEN"
+        " 'missing_ordered_at'"
         f" WHEN o.ordered_at >= {literal(as_of)} THEN 'after_as_of' END"
     )
     warehouse.create_view_as(
@@ -70,7 +72,8 @@ def clean_orders(
     warehouse.create_view_as(
         "clean_orders",
         "SELECT j.order_id AS order_id, j.profile_id AS profile_id, j.ordered_at AS ordered_at"
-        ", j.net_revenue AS net_revenue, j.gross AS gross, j.discount AS discount, j.refund AS refund"
+        ", j.net_revenue AS net_revenue, j.gross AS gross, j.discount AS discount, j.refund AS"
+        " refund"
         ", j.margin AS margin, j.is_return AS is_return, j.channel AS channel"
         " FROM orders_judged AS j WHERE j.reason IS NULL",
     )
@@ -121,16 +124,21 @@ def clean_items(warehouse: Warehouse, *, items: str = "in_order_items") -> StepR
     if not warehouse.columns(items):
         warehouse.create_table_as(
             "clean_items",
-            "SELECT o.order_id AS order_id, o.profile_id AS profile_id, CAST(NULL AS VARCHAR) AS product_id"
-            f", CAST(NULL AS DOUBLE) AS quantity, CAST(NULL AS {MONEY}) AS price, CAST(NULL AS {MONEY}) AS unit_cost"
+            "SELECT o.order_id AS order_id, o.profile_id AS profile_id, CAST(NULL AS VARCHAR) AS"
+            " product_id"
+            f", CAST(NULL AS DOUBLE) AS quantity, CAST(NULL AS {MONEY}) AS price, CAST(NULL AS"
+            f" {MONEY}) AS unit_cost"
             " FROM clean_orders AS o WHERE FALSE",
         )
         return StepReport(ITEMS, 0, 0, {})
     warehouse.create_table_as(
         "items_judged",
-        "SELECT i.order_id AS order_id, o.profile_id AS profile_id, i.product_id AS product_id, i.quantity AS quantity"
-        ", i.price AS price, i.unit_cost AS unit_cost, CASE WHEN i.order_id IS NULL THEN 'missing_order_id'"
-        " WHEN i.product_id IS NULL THEN 'missing_product_id' WHEN i.quantity IS NULL THEN 'missing_quantity'"
+        "SELECT i.order_id AS order_id, o.profile_id AS profile_id, i.product_id AS product_id,"
+        " i.quantity AS quantity"
+        ", i.price AS price, i.unit_cost AS unit_cost, CASE WHEN i.order_id IS NULL THEN"
+        " 'missing_order_id'"
+        " WHEN i.product_id IS NULL THEN 'missing_product_id' WHEN i.quantity IS NULL THEN"
+        " 'missing_quantity'"
         " WHEN i.price IS NULL THEN 'missing_price' WHEN i.price < 0 THEN 'negative_price'"
         " WHEN o.order_id IS NULL THEN 'order_not_kept' END AS reason"
         f" FROM {items} AS i LEFT JOIN clean_orders AS o ON o.order_id = i.order_id",
@@ -167,7 +175,7 @@ def clean_items(warehouse: Warehouse, *, items: str = "in_order_items") -> StepR
 
 
 def _priced(spec: OrdersSpec, columns: Mapping[str, str]) -> str:
-    """Orders with discount and refund present, net revenue computed, cancellations and returns told."""
+    """Orders with net revenue, and with cancellations and returns told."""
     net = parse_expression(spec.net_revenue, columns=columns, what="tables.orders.net_revenue")
     cancelled = "FALSE"
     if spec.cancelled:
@@ -197,7 +205,8 @@ def _judged(spec: OrdersSpec) -> str:
     return (
         "SELECT o.order_id AS order_id, m.profile_id AS profile_id, o.ordered_at AS ordered_at"
         f", CAST({signed.format('o.ll_net')} AS {MONEY}) AS net_revenue"
-        f", CAST({signed.format('o.gross')} AS {MONEY}) AS gross, o.discount AS discount, o.refund AS refund"
+        f", CAST({signed.format('o.gross')} AS {MONEY}) AS gross, o.discount AS discount,"
+        " o.refund AS refund"
         f", CAST({signed.format('o.margin')} AS {MONEY}) AS margin"
         ", o.ll_return AS is_return, o.channel AS channel, CASE"
         " WHEN o.ll_cancelled THEN 'cancelled'"
@@ -211,7 +220,8 @@ def _judged(spec: OrdersSpec) -> str:
         " WHEN o.discount < 0 AND NOT o.ll_return THEN 'negative_discount'"
         " WHEN o.refund < 0 AND NOT o.ll_return THEN 'negative_refund'"
         " WHEN o.discount > o.gross AND NOT o.ll_return THEN 'discount_above_gross'"
-        " WHEN o.refund > o.gross - o.discount + coalesce(o.shipping, 0) AND NOT o.ll_return THEN 'refund_above_paid'"
+        " WHEN o.refund > o.gross - o.discount + coalesce(o.shipping, 0) AND NOT o.ll_return THEN"
+        " 'refund_above_paid'"
         " WHEN o.ll_net IS NULL THEN 'missing_net_revenue' END AS reason"
         " FROM orders_priced AS o LEFT JOIN profile_customers AS m ON m.customer_id = o.customer_id"
         " LEFT JOIN test_customers AS t ON t.customer_id = o.customer_id"

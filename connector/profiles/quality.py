@@ -1,4 +1,4 @@
-"""The data-quality summary of a run: what became of every row, as plain lines for the log, the report and ``check``."""
+"""The data-quality summary of a run: what became of every row, as plain lines."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class QualitySummary:
         rows = self.rows()
         if not rows:
             return "no rows"
-        table, measure = (max(len(row[i]) for row in rows) for i in (0, 1))
+        table = max(len(row[0]) for row in rows)
+        measure = max(len(row[1]) for row in rows)
         number = max(len(f"{row[2]:,}") for row in rows)
         return "\n".join(f"{t:<{table}}  {m:<{measure}}  {n:>{number},}" for t, m, n in rows)

@@ -1,4 +1,4 @@
-"""The relation ``quarantine``: every row that was set aside or lost a value, with the reason, and no address in it."""
+"""The relation ``quarantine``: rows set aside or emptied, with the reason, and no address."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def collect_quarantine(
         Number of rows that it stands for.
     """
     parts = [
-        f"SELECT q.table_name AS table_name, q.row_key AS row_key, q.reason AS reason, q.n AS n FROM {name} AS q"
+        "SELECT q.table_name AS table_name, q.row_key AS row_key, q.reason AS reason, q.n AS n"
+        f" FROM {name} AS q"
         for name in dict.fromkeys(relations)
         if name
     ]

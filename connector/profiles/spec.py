@@ -36,8 +36,9 @@ class CustomersSpec:
 
     Attributes:
         duplicates: What to do with rows of one customer id.
-        exclude: Condition over logical customers columns (``email`` is the normalised one); where it holds, the
-            customer is a test account and the whole profile is left out. Empty: nobody.
+        exclude: Condition over logical customers columns (``email`` is the normalised one); where
+            it holds, the customer is a test account and the whole profile is left out. Empty:
+            nobody.
     """
 
     duplicates: Duplicates = Duplicates.KEEP_LATEST
@@ -65,8 +66,10 @@ class OrdersSpec:
 
     Attributes:
         duplicates: What to do with rows of one order id.
-        net_revenue: Expression over logical orders columns; discount and refund are 0 where missing.
-        cancelled: Condition over logical orders columns; cancelled orders never happened. Empty: none.
+        net_revenue: Expression over logical orders columns; discount and refund are 0 where
+            missing.
+        cancelled: Condition over logical orders columns; cancelled orders never happened. Empty:
+            none.
         max_order_value: Orders and returns above it are impossible; None: any value is possible.
     """
 
@@ -137,7 +140,8 @@ class StepReport:
         n_kept: Rows that went on.
         left_out: Reason -> rows that did not; together with ``n_kept`` they are ``n_in``.
         emptied: Reason -> rows that went on without one of their values.
-        quarantine_relation: Relation of the rows set aside or emptied: ``table_name, row_key, reason, n``.
+        quarantine_relation: Relation of the rows set aside or emptied: ``table_name, row_key,
+            reason, n``.
     """
 
     table: str

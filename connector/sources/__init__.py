@@ -1,4 +1,4 @@
-"""Sources: physical tables mapped to the logical ones, tested, and watched for shrinking and ageing.
+"""Sources: physical tables mapped to logical ones, tested, and watched for lost or old rows.
 
 * :mod:`connector.sources.spec` - what is asked, and the report that answers.
 * :mod:`connector.sources.mapping` - ``in_<table>`` relations.

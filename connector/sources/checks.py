@@ -20,8 +20,8 @@ def run_checks(warehouse: Warehouse, table: str, checks: Iterable[TableCheck]) -
         checks: The tests.
 
     Returns:
-        OK where nothing fails. Failing rows are an ERROR, or, for a test with ``warn_above``, a WARNING when their share
-        is above it and a NOTE below.
+        OK where nothing fails. Failing rows are an ERROR, or, for a test with ``warn_above``, a
+        WARNING when their share is above it and a NOTE below.
 
     Raises:
         SchemaError: A test names a column or table that is not mapped.
@@ -71,7 +71,10 @@ _MEANINGS = {
 def _failures(warehouse: Warehouse, relation: str, subject: str, check: TableCheck) -> str:
     """SELECT of the number of failing rows and of all rows."""
     column = f"t.{quote(check.column)}"
-    counts = f"SELECT count(CASE WHEN {{}} THEN 1 END) AS n_failed, count(*) AS n_rows FROM {relation} AS t"
+    counts = (
+        "SELECT count(CASE WHEN {} THEN 1 END) AS n_failed, count(*) AS n_rows"
+        f" FROM {relation} AS t"
+    )
     match check.kind:
         case CheckKind.UNIQUE:
             return (
@@ -97,7 +100,8 @@ def _failures(warehouse: Warehouse, relation: str, subject: str, check: TableChe
                     hint="Name a mapped table under `to`.",
                 )
             return (
-                f"SELECT count(CASE WHEN {column} IS NOT NULL AND o.k IS NULL THEN 1 END) AS n_failed"
+                f"SELECT count(CASE WHEN {column} IS NOT NULL AND o.k IS NULL THEN 1 END) AS"
+                " n_failed"
                 f", count(*) AS n_rows FROM {relation} AS t LEFT JOIN"
                 f" (SELECT DISTINCT u.{quote(there)} AS k FROM {other} AS u) AS o ON o.k = {column}"
             )

@@ -1,15 +1,18 @@
 """From whatever a source holds to the types of the contract, without ever stopping at a bad value.
 
-A value that cannot be read becomes NULL here; the mapping notices (there was something, and now there is nothing) and sets
-the row aside under the reason ``unreadable_<column>``. A failing CAST ends the whole statement on most engines and TRY_CAST
-is not portable, so every cast from text stands behind a pattern that admits only what the cast can read, down to the
-29th of February.
+A value that cannot be read becomes NULL here; the mapping notices (there was something, and now
+there is nothing) and sets the row aside under the reason ``unreadable_<column>``. A failing CAST
+ends the whole statement on most engines and TRY_CAST is not portable, so every cast from text
+stands behind a pattern that admits only what the cast can read, down to the 29th of February.
 
-Times with a zone become UTC; times without one are wall-clock times of the shop and are read in the project's zone. A time
-in text may carry an offset: engines silently drop it when asked for a plain TIMESTAMP, so those are told apart first.
+Times with a zone become UTC; times without one are wall-clock times of the shop and are read in the
+project's zone. A time in text may carry an offset: engines silently drop it when asked for a plain
+TIMESTAMP, so those are told apart first.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from connector.errors import SchemaError
 from connector.tables import BOOLEAN, INTEGER, MONEY, NUMBER, TEXT, TIMESTAMP
@@ -57,20 +60,12 @@ def convert(column: str, value: str, source_type: str, target: str, timezone: st
         SchemaError: The source's type can never become the target's.
     """
     kind, given = _kind(source_type), present(value, source_type)
-    readers = {
-        TEXT: _text,
-        TIMESTAMP: _time,
-        MONEY: _money,
-        INTEGER: _whole,
-        NUMBER: _number,
-        BOOLEAN: _boolean,
-    }
     if target == TIMESTAMP:
         sql = _time(kind, given, source_type, timezone)
     elif target == source_type:
-        return given
+        sql = given
     else:
-        sql = readers[target](kind, given)
+        sql = _READERS[target](kind, given)
     if sql is None:
         raise SchemaError(
             f"The column {column} has the type {source_type}; it must become {target}.",
@@ -106,7 +101,8 @@ def _time(kind: Kind, value: str, source_type: str, timezone: str) -> str | None
     if kind is Kind.TEXT:
         return (
             f"CASE WHEN regexp_matches({value}, {literal(_INSTANT)}) THEN instant_utc({value})"
-            f" WHEN regexp_matches({value}, {literal(_WALL_TIME)}) THEN {local(f'as_time({value})')} END"
+            f" WHEN regexp_matches({value}, {literal(_WALL_TIME)}) THEN"
+            f" {local(f'as_time({value})')} END"
         )
     return local(f"as_time({value})") if kind is Kind.TIME else None
 
@@ -147,3 +143,13 @@ def _boolean(kind: Kind, value: str) -> str | None:
     if kind is Kind.NUMBER:
         return f"CASE WHEN {value} = 1 THEN TRUE WHEN {value} = 0 THEN FALSE END"
     return value if kind is Kind.BOOLEAN else None
+
+
+_READERS: dict[str, Callable[[Kind, str], str | None]] = {
+    TEXT: _text,
+    MONEY: _money,
+    INTEGER: _whole,
+    NUMBER: _number,
+    BOOLEAN: _boolean,
+}
+"""Type of the contract -> its reader; times need more and have their own."""

@@ -1,4 +1,4 @@
-"""Expressions of the configuration over a physical table's columns, bound to the names that the table really has."""
+"""Expressions of the configuration, bound to the columns that a physical table really has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class PhysicalTable:
         return name if name in self.columns else self._by_lower.get(name.lower())
 
     def bind(self, text: str, *, subject: str, grouped: bool = False) -> Expression:
-        """Parse and check an expression; a text that is a column's name is that column, whatever it holds.
+        """Parse and check an expression.
+
+        A text that is the name of a column is that column, whatever characters it holds.
 
         Args:
             text: A column name or an expression.
@@ -56,7 +58,7 @@ class PhysicalTable:
         return parse_expression(text, columns=self.columns, what=subject, allow_aggregates=grouped)
 
     def _refuse_missing(self, text: str, subject: str) -> None:
-        """Say which columns there are, when one is named that is not; anything else is the dialect's to judge."""
+        """Answer a missing column with those that there are; the rest is the dialect's to judge."""
         try:
             tree = parse_one(text, dialect=Liftline)
         except SqlglotError:

@@ -1,4 +1,7 @@
-"""Is the data there, all of it, and recent? A source that shrank overnight must not empty everybody's audiences."""
+"""Is the data there, all of it, and recent?
+
+A source that shrank overnight must not empty everybody's audiences.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,8 @@ def check_rows(
                     subject,
                     f"{report.n_kept:,} rows, {drop:.0%} fewer than the {before:,} of the last run"
                     f" ({max_drop_share:.0%} are allowed).",
-                    "Repair the source; if the rows are gone for good, raise guards.source_rows_drop_above once.",
+                    "Repair the source; if the rows are gone for good, raise"
+                    " guards.source_rows_drop_above once.",
                 )
             )
         else:

@@ -1,8 +1,9 @@
-"""Physical tables to logical ones: ``in_<table>``, typed by the contract, and not one row lost in silence.
+"""Physical tables to logical ones, typed by the contract, and not one row lost in silence.
 
-The order is fixed, and each row has exactly one fate: equal rows are reduced to one, rows outside the filter are no part
-of the table, rows that a quarantine rule or an unreadable value condemns are set aside with the reason, lines are folded
-into their group, the rest is kept. :attr:`TableReport.n_accounted` adds the fates up again.
+The order is fixed, and each row has exactly one fate: equal rows are reduced to one, rows outside
+the filter are no part of the table, rows that a quarantine rule or an unreadable value condemns are
+set aside with the reason, lines are folded into their group, the rest is kept.
+:attr:`TableReport.n_accounted` adds the fates up again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ FILTERED = ":filtered"
 """Mark of rows outside the filter; the colon keeps it apart from every reason."""
 
 DENIES_ON_DOUBT = {"consents": frozenset({"at"})}
-"""Columns whose unreadable values become NULL while the row stays: losing a withdrawal for the sake of its date would let
+"""Columns whose unreadable values become NULL while the row stays: losing a withdrawal for the sake
+of its date would let
 an older consent stand."""
 
 FRESHNESS_DEFAULT = ("updated_at", "ordered_at", "at", "created_at")
@@ -49,7 +51,8 @@ def map_table(warehouse: Warehouse, spec: TableSpec, *, timezone: str) -> TableR
 
     Raises:
         SourceError: There is no such relation.
-        SchemaError: A required column is not mapped, an expression names a missing column, or a type cannot fit.
+        SchemaError: A required column is not mapped, an expression names a missing column, or a
+            type cannot fit.
     """
     columns = warehouse.columns(spec.relation)
     if not columns:
@@ -83,7 +86,7 @@ def map_table(warehouse: Warehouse, spec: TableSpec, *, timezone: str) -> TableR
 
 
 def _mapped(spec: TableSpec, contract: Table, physical: PhysicalTable) -> list[_Mapped]:
-    """Every column of the output: contracted ones first (NULL when not mapped), then the extra ones."""
+    """Every column of the output: contracted ones first (NULL when not mapped), then others."""
     missing = [name for name in contract.required if name not in spec.columns]
     if missing:
         raise SchemaError(
@@ -139,7 +142,7 @@ def _stage(
     lines: str,
     timezone: str,
 ) -> str:
-    """Map, group and type into a table with the fate of each row; rows left out before grouping are not in it twice."""
+    """Map, group and type into a table that holds the fate of each row."""
     raw, staged = f"raw_{spec.name}", f"staged_{spec.name}"
     picks = ", ".join(f"{m.sql} AS {quote(m.name)}" for m in mapped)
     if spec.group_by:
@@ -199,7 +202,8 @@ def _report(
     if spec.group_by:
         shown = f"as_text({_group(spec, physical, spec.group_by[0]).sql()})"
         aside.append(
-            f"SELECT {shown} AS k, ll_left_out AS reason, 1 AS n FROM {lines} WHERE ll_left_out IS NOT NULL"
+            f"SELECT {shown} AS k, ll_left_out AS reason, 1 AS n FROM {lines} WHERE ll_left_out"
+            " IS NOT NULL"
         )
     fates = f"left_out_{spec.name}"
     warehouse.create_table_as(
@@ -211,7 +215,8 @@ def _report(
     safe = "CASE WHEN f.k LIKE '%@%' THEN 'md5:' || substr(md5_hex(f.k), 1, 20) ELSE f.k END"
     warehouse.create_view_as(
         f"quarantined_in_{spec.name}",
-        f"SELECT {literal(spec.name)} AS table_name, {safe} AS row_key, f.reason AS reason, f.n AS n"
+        f"SELECT {literal(spec.name)} AS table_name, {safe} AS row_key, f.reason AS reason, f.n"
+        " AS n"
         f" FROM {fates} AS f WHERE f.reason <> {literal(FILTERED)}",
     )
     by_reason = {
@@ -243,7 +248,7 @@ def _report(
 def _freshest(
     warehouse: Warehouse, spec: TableSpec, physical: PhysicalTable, timezone: str
 ) -> datetime | None:
-    """The newest time of the freshness column, among mapped rows or, for an unmapped column, among physical ones."""
+    """The newest time of the freshness column, which may be a logical or a physical one."""
     name = spec.freshness.column if spec.freshness else ""
     if not name:
         name = next((c for c in FRESHNESS_DEFAULT if c in spec.columns), "")

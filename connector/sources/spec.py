@@ -36,7 +36,8 @@ class TableCheck:
         to: For a relationship: the logical table that holds the value as its key.
         to_column: Column there; empty: the same name.
         values: For accepted values: the allowed ones.
-        warn_above: Share of rows (0 to 1) that may fail before a warning; None: any failing row is an error.
+        warn_above: Share of rows (0 to 1) that may fail before a warning; None: any failing row is
+            an error.
     """
 
     kind: CheckKind
@@ -69,10 +70,13 @@ class TableSpec:
     Attributes:
         name: Logical name; contracted ones are in :data:`connector.tables.TABLES`.
         relation: The physical relation in the warehouse, such as ``shop.customers``.
-        columns: Logical column -> expression over physical columns (aggregates when ``group_by`` is given).
+        columns: Logical column -> expression over physical columns (aggregates when ``group_by`` is
+            given).
         dedupe: Whether equal physical rows are reduced to one first.
-        filter: Condition over physical columns; rows where it does not hold are not part of the table.
-        quarantine: Reason -> condition over physical columns; rows where it holds are set aside, first reason wins.
+        filter: Condition over physical columns; rows where it does not hold are not part of the
+            table.
+        quarantine: Reason -> condition over physical columns; rows where it holds are set aside,
+            first reason wins.
         group_by: Expressions over physical columns; several lines become one row.
         checks: Tests of the mapped table.
         freshness: How old the newest row may be.
@@ -101,7 +105,8 @@ class TableReport:
         n_quarantined: Reason -> rows set aside.
         n_folded: Lines that joined another line of their group; 0 without ``group_by``.
         n_kept: Rows of ``in_<table>``.
-        freshest: Newest time in the freshness column, aware UTC; None: there is no such column, or no row.
+        freshest: Newest time in the freshness column, aware UTC; None: there is no such column, or
+            no row.
     """
 
     table: str
