@@ -157,8 +157,7 @@ def reason_not_to_create(desk: Desk, values: Values, taken: set[str]) -> Answer 
     if problems:
         return Answer(400, invalid_properties(problems))
     if email in desk.portal.blocked:
-        message = "The email address is on the blocklist of GDPR deleted contacts."
-        return Answer(400, error_body(message, "VALIDATION_ERROR", sub_category="GDPR_BLOCKLISTED"))
+        return _blocked()
     existing = desk.portal.find_email(email) if email else None
     if existing is not None:
         return Answer(409, conflict(existing.record_id))
@@ -173,12 +172,19 @@ def check_values(portal: Portal, values: Values, contact: Contact | None) -> Non
     if problems:
         raise RefusalError(Answer(400, invalid_properties(problems)))
     email = values.get("email") or ""
+    if email in portal.blocked:
+        raise RefusalError(_blocked())
     owner = portal.find_email(email) if email else None
     if owner is not None and owner is not contact:
         raise RefusalError(Answer(409, conflict(owner.record_id)))
     refused = _unique_conflict(portal, values, contact)
     if refused is not None:
         raise RefusalError(refused)
+
+
+def _blocked() -> Answer:
+    message = "The email address is on the blocklist of GDPR deleted contacts."
+    return Answer(400, error_body(message, "VALIDATION_ERROR", sub_category="GDPR_BLOCKLISTED"))
 
 
 def _unique_conflict(portal: Portal, values: Values, contact: Contact | None) -> Answer | None:

@@ -83,8 +83,8 @@ class HubSpotSandbox:
     def bind(self) -> str:
         """Listen, without answering yet; returns the address."""
         self._socket = socket.create_server((HOST, self._port), backlog=512)
-        # Accepted sockets inherit it. asyncio sets it only where the protocol number was given; without
-        # it every answer waits 40 ms for the client's delayed acknowledgement.
+        # Accepted sockets inherit it. asyncio sets it only where the protocol number was given, and
+        # without it every answer waits 40 ms for the client's delayed acknowledgement.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         return self.url

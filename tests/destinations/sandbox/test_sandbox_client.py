@@ -1,7 +1,7 @@
 """The sandbox driven by HubSpot's own Python client, as a program that knows nothing of it would.
 
-The client is generated from HubSpot's specification. Its validation of answers is switched on, so a required field that the
-sandbox forgets, or a word outside an enumeration, fails the test.
+The client is generated from HubSpot's specification. Its validation of answers is switched on, so a
+required field that the sandbox forgets, or a word outside an enumeration, fails the test.
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class TestContacts:
         sandbox.controls.preload_contacts(
             [{"email": "x@demo.example", "hs_additional_emails": "bob@demo.example"}]
         )
-        answer, status, _ = client.batch.create_with_http_info(people("ada", "bob", "ada", trace=True))
+        answer, status, _ = client.batch.create_with_http_info(
+            people("ada", "bob", "ada", trace=True)
+        )
         assert status == 207
         assert [each.object_write_trace_id for each in answer.results] == ["t-0"]
         assert {each.context["objectWriteTraceId"][0] for each in answer.errors} == {"t-1", "t-2"}
@@ -184,7 +186,9 @@ class TestContacts:
         [key] = sandbox.controls.preload_contacts(
             [{"email": "a@demo.example", "firstname": "A", "lastname": "B"}]
         )
-        client.batch.update({"inputs": [{"id": key, "properties": {"firstname": "", "lastname": None}}]})
+        client.batch.update(
+            {"inputs": [{"id": key, "properties": {"firstname": "", "lastname": None}}]}
+        )
         read = client.basic.get_by_id(key, properties=["firstname", "lastname"])
         assert not read.properties["firstname"]
         assert read.properties["lastname"] is None
@@ -215,7 +219,9 @@ class TestContacts:
 
     def test_answers_come_in_an_order_of_their_own(self, client: Client) -> None:
         made = client.batch.create(people(*(f"p{n}" for n in range(20))))
-        assert [each.properties["firstname"] for each in made.results] != [f"p{n}" for n in range(20)]
+        assert [each.properties["firstname"] for each in made.results] != [
+            f"p{n}" for n in range(20)
+        ]
 
     def test_upsert_by_email_must_be_whole(self, sandbox: HubSpotSandbox, client: Client) -> None:
         sandbox.controls.preload_contacts([{"email": "a@demo.example", "firstname": "A"}])
@@ -246,7 +252,9 @@ class TestContacts:
         ]
         done = client.batch.upsert({"inputs": inputs})
         assert sorted(each.new for each in done.results) == [False, True]
-        names = [each["properties"].get("firstname") for each in sandbox.controls.contacts().values()]
+        names = [
+            each["properties"].get("firstname") for each in sandbox.controls.contacts().values()
+        ]
         assert sorted(names, key=str) == ["A", None]
         with pytest.raises(ContactsError) as error:
             client.batch.upsert(
@@ -264,9 +272,13 @@ class TestContacts:
         assert "Unable to perform update/upsert by non-unique" in body_of(error)["message"]
 
     def test_one_contact_at_a_time(self, client: Client) -> None:
-        made = client.basic.create({"properties": {"email": "One@demo.example"}, "associations": []})
+        made = client.basic.create(
+            {"properties": {"email": "One@demo.example"}, "associations": []}
+        )
         assert made.properties["email"] == "one@demo.example"
-        client.basic.update("one@demo.example", {"properties": {"firstname": "O"}}, id_property="email")
+        client.basic.update(
+            "one@demo.example", {"properties": {"firstname": "O"}}, id_property="email"
+        )
         assert client.basic.get_by_id(made.id).properties["firstname"] == "O"
         with pytest.raises(ContactsError) as error:
             client.basic.create({"properties": {"email": "one@demo.example"}, "associations": []})
@@ -278,7 +290,9 @@ class TestContacts:
         assert error.value.status == 404
 
     def test_pages_of_contacts(self, sandbox: HubSpotSandbox, client: Client) -> None:
-        ids = sandbox.controls.preload_contacts([{"email": f"p{n}@demo.example"} for n in range(25)])
+        ids = sandbox.controls.preload_contacts(
+            [{"email": f"p{n}@demo.example"} for n in range(25)]
+        )
         seen, after = [], None
         while True:
             page = client.basic.get_page(limit=10, **({"after": after} if after else {}))
@@ -291,7 +305,9 @@ class TestContacts:
     def test_archived_contacts_leave_their_lists(
         self, sandbox: HubSpotSandbox, client: Client
     ) -> None:
-        ids = sandbox.controls.preload_contacts([{"email": "a@demo.example"}, {"email": "b@demo.example"}])
+        ids = sandbox.controls.preload_contacts(
+            [{"email": "a@demo.example"}, {"email": "b@demo.example"}]
+        )
         sandbox.controls.preload_list("all", ids)
         client.batch.archive({"inputs": [{"id": ids[0]}, {"id": "999999"}]})
         assert sandbox.controls.members("all") == ["b@demo.example"]
@@ -316,7 +332,10 @@ class TestContacts:
 
     def test_search(self, sandbox: HubSpotSandbox, client: Client) -> None:
         sandbox.controls.preload_contacts(
-            [{"email": f"p{n}@demo.example", "firstname": "even" if n % 2 == 0 else "odd"} for n in range(7)]
+            [
+                {"email": f"p{n}@demo.example", "firstname": "even" if n % 2 == 0 else "odd"}
+                for n in range(7)
+            ]
         )
 
         def found(*filters: dict[str, Any], **more: Any) -> Any:
@@ -332,7 +351,10 @@ class TestContacts:
         assert found({"propertyName": "email", "operator": "IN", "values": emails}).total == 2
         assert found({"propertyName": "lastname", "operator": "HAS_PROPERTY"}).total == 0
         token = {"propertyName": "email", "operator": "CONTAINS_TOKEN", "value": "p3*"}
-        assert found(token, {"propertyName": "firstname", "operator": "NEQ", "value": "even"}).total == 1
+        assert (
+            found(token, {"propertyName": "firstname", "operator": "NEQ", "value": "even"}).total
+            == 1
+        )
         either = [{"filters": [{**even, "value": each}]} for each in ("even", "odd")]
         assert client.search.do_search({"filterGroups": either}).total == 7
         with pytest.raises(ContactsError) as error:
@@ -352,7 +374,9 @@ class TestLists:
         assert (made.processing_type, made.processing_status) == ("MANUAL", "COMPLETE")
         assert client.lists.get_by_id(made.list_id).list.name == "At risk"
         assert client.lists.get_by_name("at RISK", "0-1").list.list_id == made.list_id
-        assert [each.name for each in client.lists.get_all(list_ids=[made.list_id]).lists] == ["At risk"]
+        assert [each.name for each in client.lists.get_all(list_ids=[made.list_id]).lists] == [
+            "At risk"
+        ]
         client.lists.update_name(made.list_id, list_name="Gone soon")
         client.lists.remove(made.list_id)
         for call in (
@@ -375,7 +399,9 @@ class TestLists:
     def test_search_pages(self, client: Client) -> None:
         for n in range(5):
             self.make(client, f"Segment {n}", "SNAPSHOT" if n == 0 else "MANUAL")
-        page = client.lists.do_search({"query": "segment", "count": 2, "processingTypes": ["MANUAL"]})
+        page = client.lists.do_search(
+            {"query": "segment", "count": 2, "processingTypes": ["MANUAL"]}
+        )
         assert (page.total, page.offset, page.has_more, len(page.lists)) == (4, 2, True, 2)
         assert page.lists[0].additional_properties == {"hs_list_size": "0"}
 
@@ -388,7 +414,11 @@ class TestLists:
         assert done.records_ids_added == ids[:2]
         assert done.record_ids_missing == ["999999"]
         again = client.memberships.add(key, ids[:2])
-        assert (again.records_ids_added, again.record_ids_removed, again.record_ids_missing) == ([], [], [])
+        assert (again.records_ids_added, again.record_ids_removed, again.record_ids_missing) == (
+            [],
+            [],
+            [],
+        )
         both = client.memberships.add_and_remove(
             key, {"recordIdsToAdd": [ids[2]], "recordIdsToRemove": [ids[0], ids[3]]}
         )
@@ -402,11 +432,15 @@ class TestLists:
         assert sandbox.controls.members("L") == []
 
     def test_members_come_in_pages_of_250(self, sandbox: HubSpotSandbox, client: Client) -> None:
-        ids = sandbox.controls.preload_contacts([{"email": f"p{n}@demo.example"} for n in range(601)])
+        ids = sandbox.controls.preload_contacts(
+            [{"email": f"p{n}@demo.example"} for n in range(601)]
+        )
         key = sandbox.controls.preload_list("many", ids)
         seen, sizes, after = [], [], None
         while True:
-            page = client.memberships.get_page(key, limit=250, **({"after": after} if after else {}))
+            page = client.memberships.get_page(
+                key, limit=250, **({"after": after} if after else {})
+            )
             sizes.append(len(page.results))
             seen += [each.record_id for each in page.results]
             if page.paging is None:
@@ -454,9 +488,15 @@ class TestProperties:
 
     def test_create_read_change_archive(self, sandbox: HubSpotSandbox, client: Client) -> None:
         choice = {"label": "Champions", "value": "champions", "displayOrder": 1, "hidden": False}
-        group = self.definition("rfm_group_x", type="enumeration", fieldType="select", options=[choice])
+        group = self.definition(
+            "rfm_group_x", type="enumeration", fieldType="select", options=[choice]
+        )
         made = client.properties.create("contacts", group)
-        assert (made.type, made.options[0].value, made.hubspot_defined) == ("enumeration", "champions", False)
+        assert (made.type, made.options[0].value, made.hubspot_defined) == (
+            "enumeration",
+            "champions",
+            False,
+        )
         assert client.properties.get_by_name("0-1", "rfm_group_x").label == "rfm_group_x"
         assert "email" in {each.name for each in client.properties.get_all("contacts").results}
         changed = client.properties.update("contact", "rfm_group_x", {"label": "Group"})
@@ -472,7 +512,9 @@ class TestProperties:
 
     def test_batch_create_names_those_that_exist(self, client: Client) -> None:
         inputs = [self.definition("orders_y"), self.definition("email")]
-        answer, status, _ = client.property_batch.create_with_http_info("contacts", {"inputs": inputs})
+        answer, status, _ = client.property_batch.create_with_http_info(
+            "contacts", {"inputs": inputs}
+        )
         assert status == 207
         assert [each.name for each in answer.results] == ["orders_y"]
         assert answer.errors[0].category == "OBJECT_ALREADY_EXISTS"
@@ -489,7 +531,9 @@ class TestProperties:
             {"type": "enumeration", "fieldType": "select"},
         ],
     )
-    def test_impossible_definitions_are_refused(self, client: Client, wrong: dict[str, Any]) -> None:
+    def test_impossible_definitions_are_refused(
+        self, client: Client, wrong: dict[str, Any]
+    ) -> None:
         with pytest.raises(PropertiesError) as error:
             client.properties.create("contacts", self.definition("fine_z", **wrong))
         assert error.value.status == 400
@@ -572,16 +616,17 @@ class TestPaths:
         self, sandbox: HubSpotSandbox, prefix: str, kind: str
     ) -> None:
         [key] = sandbox.controls.preload_contacts([{"email": "a@demo.example"}])
-        path = f"/crm/{prefix}/{kind}/batch/read" if "v3" in prefix else f"/crm/{prefix}/{kind}/batch/read"
         answer = httpx.post(
-            sandbox.url + path,
+            f"{sandbox.url}/crm/{prefix}/{kind}/batch/read",
             json={"inputs": [{"id": key}], "properties": []},
             headers={"Authorization": f"Bearer {sandbox.token}"},
         )
         assert answer.status_code == 200
         assert answer.json()["results"][0]["id"] == key
 
-    @pytest.mark.parametrize(("version", "status"), [("v3", 207), ("2026-03", 207), ("2026-09", 200)])
+    @pytest.mark.parametrize(
+        ("version", "status"), [("v3", 207), ("2026-03", 207), ("2026-09", 200)]
+    )
     def test_newer_versions_hide_errors_in_a_200(
         self, sandbox: HubSpotSandbox, version: str, status: int
     ) -> None:
@@ -597,7 +642,13 @@ class TestPaths:
 
     @pytest.mark.parametrize(
         "path",
-        ["/crm/v4/objects/contacts", "/crm/v3/objects/deals", "/crm/lists/2026-01", "/crm/v3/owners", "/"],
+        [
+            "/crm/v4/objects/contacts",
+            "/crm/v3/objects/deals",
+            "/crm/lists/2026-01",
+            "/crm/v3/owners",
+            "/",
+        ],
     )
     def test_anything_else_is_not_there(self, sandbox: HubSpotSandbox, path: str) -> None:
         headers = {"Authorization": f"Bearer {sandbox.token}"}
