@@ -59,7 +59,9 @@ CUSTOMERS = Table(
         Column("email", TEXT, "e-mail address as the customer typed it"),
         Column("phone", TEXT, "telephone number"),
         Column("created_at", TIMESTAMP, "when the customer account was made"),
-        Column("updated_at", TIMESTAMP, "when the row last changed; picks the latest of duplicates"),
+        Column(
+            "updated_at", TIMESTAMP, "when the row last changed; picks the latest of duplicates"
+        ),
         Column("country", TEXT, "country code"),
         Column("city", TEXT, "city"),
         Column("birth_year", INTEGER, "year of birth"),
@@ -114,10 +116,20 @@ CONSENTS = Table(
     "consents",
     key=(),
     columns=(
-        Column("person", TEXT, "e-mail or customer id, as the configuration's `key` says", required=True),
+        Column(
+            "person",
+            TEXT,
+            "e-mail or customer id, as the configuration's `key` says",
+            required=True,
+        ),
         Column("purpose", TEXT, "marketing, profiling, advertising, ...", required=True),
         Column("channel", TEXT, "email, sms, web, ads, ...", required=True),
-        Column("status", TEXT, "granted or withdrawn (mapped from the source's own words)", required=True),
+        Column(
+            "status",
+            TEXT,
+            "granted or withdrawn (mapped from the source's own words)",
+            required=True,
+        ),
         Column("at", TIMESTAMP, "when the person said so", required=True),
         Column("source", TEXT, "form, import, preference centre, ..."),
     ),

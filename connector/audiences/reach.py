@@ -102,10 +102,13 @@ def to_look_up(
             )
         ),
         stranded AS (
+            -- Possibly created, or possibly on a list, by a request whose answer we never got.
             SELECT k.match_key, k.profile_id, k.match_value
             FROM st_records k
-            JOIN st_memberships m ON m.destination = k.destination AND m.match_key = k.match_key
-            WHERE k.destination = $destination AND k.record_id IS NULL AND m.presence <> 'no'
+            LEFT JOIN st_memberships m ON m.destination = k.destination AND m.match_key = k.match_key
+                AND m.presence <> 'no'
+            WHERE k.destination = $destination AND k.record_id IS NULL
+              AND (k.presence <> 'no' OR m.match_key IS NOT NULL)
         )
         SELECT DISTINCT * FROM (SELECT * FROM unknown UNION ALL SELECT * FROM stranded) ORDER BY match_key
         """,

@@ -82,7 +82,9 @@ class Resolver:
             names = [part for part in path if isinstance(part, str)]
             owner = "holdout" if names[0] == "holdouts" else names[1]
             example = re.sub(r"\W", "_", f"{owner}_{names[-1]}".upper())
-            found = "nothing, where a secret belongs" if value is None else "a secret in the file"
+            found = "a secret is written out (it is not repeated here)"
+            if value is None:
+                found = "found nothing, where a secret belongs"
             allowed = f'the name of an environment variable, such as "${{{example}}}"'
             self._note(path, found, allowed=allowed)
             return value

@@ -22,19 +22,10 @@ from connector.warehouse.grammar import Liftline
 
 _CORE_AGGREGATES = (exp.Count, exp.Sum, exp.Min, exp.Max)
 _MACRO_AGGREGATES = frozenset(
-    [
-        "avg",
-        "stddev",
-        "variance",
-        "quantile",
-        "median",
-        "count_if",
-        "sum_if",
-        "avg_if",
-        "min_if",
-        "max_if",
-        "any_true",
-    ]
+    {
+        *("avg", "stddev", "variance", "quantile", "median"),
+        *("count_if", "sum_if", "avg_if", "min_if", "max_if", "any_true"),
+    }
 )
 """Aggregates that ignore rows whose first argument is NULL, so a condition can be put into it."""
 

@@ -102,6 +102,11 @@ class ArmMoments:
         x = np.asarray(values, dtype=np.float64).ravel()
         if x.size == 0:
             raise InsufficientDataError("Moments need at least one person; the arm is empty.")
+        if not np.isfinite(x).all():
+            raise ModelError(
+                "An outcome is not a finite number.",
+                hint="Look for NaN or infinite values in the metric's expression.",
+            )
         # Distances from any one value are small numbers even where the values themselves are huge.
         origin = float(x[0])
         centre = origin + float(np.mean(x - origin))

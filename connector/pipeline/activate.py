@@ -179,27 +179,20 @@ def make_plan(
 
 def load_state(con: duckdb.DuckDBPyConnection, state: State) -> None:
     """Copy what planning reads of the state into ``st_*`` tables of the workspace."""
-    queries = {
-        "st_records": "SELECT destination, match_key, profile_id, match_value, record_id, presence, fingerprint, fields,"
-        " blocked_fingerprint, blocked_code, checked_at, version FROM records",
-        "st_memberships": "SELECT destination, audience_id, match_key, profile_id, presence, claims, blocked_fingerprint,"
-        " blocked_code, version FROM memberships",
-        "st_audiences": "SELECT destination, name, audience_id, campaign, arm, status FROM audiences",
-        "st_foreign": "SELECT destination, audience_id, member FROM foreign_members",
-        "st_merges": "SELECT from_profile_id, into_profile_id FROM profile_merges",
-        "st_labels": "SELECT model, profile_id, label, previous_label, since FROM labels",
-        "st_segment_state": "SELECT segment, profile_id, is_member, since, streak, last_as_of FROM segment_state",
-        "st_raw_assignments": "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM assignments",
-    }
-    for name, sql in queries.items():
-        rows = state.arrow(sql)
+    # ADBC guesses a column's type from its first rows, where a rare text is still NULL; an empty text is not.
+    queries = {}
+    for name, (table, columns) in _STATE_TABLES.items():
+        values = ", ".join(c if c in _COUNTS else f"coalesce({c}, '') AS {c}" for c in columns)
+        queries[name] = f"SELECT {values} FROM {table}"
+    for name, rows in state.arrow(queries).items():
+        _, columns = _STATE_TABLES[name]
+        casts = ", ".join(
+            f"CAST({c} AS BIGINT) AS {c}" if c in _COUNTS else f"nullif(CAST({c} AS TEXT), '') AS {c}"
+            for c in columns
+        )
         con.register("incoming", rows)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM incoming")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM incoming")
         con.unregister("incoming")
-        for column, kind in _STATE_TYPES.items():
-            if column in rows.column_names and rows.num_rows == 0:
-                # An empty SQLite result has no types of its own.
-                con.execute(f"ALTER TABLE {name} ALTER {column} TYPE {kind}")
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE st_assignments AS
@@ -214,15 +207,27 @@ def load_state(con: duckdb.DuckDBPyConnection, state: State) -> None:
     )
 
 
-_STATE_TYPES = {
-    name: "TEXT"
-    for name in (
-        "destination", "match_key", "profile_id", "match_value", "record_id", "presence", "fingerprint", "fields",
-        "blocked_fingerprint", "blocked_code", "checked_at", "audience_id", "claims", "name", "campaign", "arm", "status",
-        "member", "from_profile_id", "into_profile_id", "model", "label", "previous_label", "since", "segment",
-        "last_as_of", "first_eligible_at",
-    )
-} | {"version": "BIGINT", "epoch": "BIGINT", "bucket": "BIGINT", "is_member": "BIGINT", "streak": "BIGINT"}  # fmt: skip
+_STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "st_records": (
+        "records",
+        ("destination", "match_key", "profile_id", "match_value", "record_id", "presence", "fingerprint", "fields",
+         "blocked_fingerprint", "blocked_code", "checked_at", "version"),
+    ),
+    "st_memberships": (
+        "memberships",
+        ("destination", "audience_id", "match_key", "profile_id", "presence", "claims", "blocked_fingerprint",
+         "blocked_code", "version"),
+    ),
+    "st_audiences": ("audiences", ("destination", "name", "audience_id", "campaign", "arm", "status")),
+    "st_foreign": ("foreign_members", ("destination", "audience_id", "member")),
+    "st_merges": ("profile_merges", ("from_profile_id", "into_profile_id")),
+    "st_labels": ("labels", ("model", "profile_id", "label", "previous_label", "since")),
+    "st_segment_state": ("segment_state", ("segment", "profile_id", "is_member", "since", "streak", "last_as_of")),
+    "st_raw_assignments": ("assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")),
+}  # fmt: skip
+"""Relation of the workspace -> state table and the columns that planning reads."""
+
+_COUNTS = frozenset({"version", "epoch", "bucket", "is_member", "streak"})
 
 
 def _look_up(
@@ -556,7 +561,6 @@ def _run_stage(
             audiences = {}
         able = adapter.capabilities
         batches = document.batches(
-            con.cursor(),
             plan,
             destination=name,
             stage=stage,
@@ -569,13 +573,8 @@ def _audiences(
     state: State, adapter: Destination, plan: Plan, stage: Stage, *, now: datetime
 ) -> dict[str, Audience]:
     """The lists that this stage touches, made at the vendor where they are missing."""
-    known = {
-        row["name"]: Audience(row["name"], row["audience_id"])
-        for row in state.arrow(
-            "SELECT destination, name, audience_id FROM audiences WHERE status = 'present'"
-        ).to_pylist()
-        if row["destination"] == adapter.name
-    }
+    ledger = Ledger(state, adapter.name)
+    known = ledger.audiences()
     if stage is Stage.JOIN:
         for audience in plan.header.audiences:
             if audience.destination == adapter.name and audience.joins and audience.name not in known:
@@ -583,7 +582,7 @@ def _audiences(
                 if not made.created:
                     _adopt(state, adapter, made, audience.campaign, audience.arm, now)
                 else:
-                    Ledger(state, adapter.name).adopt_audience(
+                    ledger.adopt_audience(
                         name=made.name,
                         audience_id=made.audience_id,
                         campaign=audience.campaign,

@@ -83,7 +83,8 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
             CASE
                 WHEN m.blocked_fingerprint = w.fingerprint THEN coalesce(m.blocked_code, 'rejected')
                 WHEN g.needs_record_id AND w.record_id IS NULL AND (
-                    z.fingerprint IS NULL OR k.blocked_fingerprint = z.fingerprint
+                    z.fingerprint IS NULL
+                    OR (k.blocked_fingerprint = z.fingerprint AND NOT (k.blocked_code = 'NOT_FOUND' AND z.creates))
                 ) THEN coalesce(k.blocked_code, 'no_record')
             END AS held
         FROM want w
@@ -145,7 +146,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE writes AS
         SELECT w.*, k.version, k.presence, k.fields AS old_fields,
             CASE WHEN k.blocked_fingerprint = w.fingerprint
-                      AND NOT (k.blocked_code = 'NOT_FOUND' AND w.record_id IS NOT NULL)
+                      AND NOT (k.blocked_code = 'NOT_FOUND' AND (w.record_id IS NOT NULL OR w.creates))
                  THEN coalesce(k.blocked_code, 'rejected') END AS held
         FROM want_records w
         LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
@@ -191,8 +192,6 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
             AND o.match_key <> k.match_key
         WHERE k.presence <> 'no' AND k.fields <> '[]' AND w.match_key IS NULL AND o.match_key IS NULL
-          -- A vendor that is addressed by record id, and knows none, has nothing of ours.
-          AND NOT (g.looks_up AND k.record_id IS NULL AND k.checked_at IS NOT NULL)
         """
     )
     con.execute(

@@ -282,27 +282,25 @@ def read_plan(folder: Path) -> Plan:
 
 
 def batches(
-    con: duckdb.DuckDBPyConnection, plan: Plan, *, destination: str, stage: int, sizes: Mapping[str, int]
+    plan: Plan, *, destination: str, stage: int, sizes: Mapping[str, int]
 ) -> Iterator[list[dict[str, Any]]]:
     """Stream one stage of one destination as batches that a single request may carry.
 
-    A batch holds one kind, one audience and one action, so that an answer for it can be booked in one transaction.
+    A batch holds one kind, one audience and one action, so that an answer for it can be booked in
+    one transaction.
 
     Args:
-        con: Any DuckDB connection; used to scan the plan's Parquet file.
         plan: The plan.
         destination: Whose changes.
         stage: Which stage.
         sizes: Kind -> largest batch.
     """
-    path = str(plan.changes_path).replace("'", "''")
-    reader = con.execute(
-        f"SELECT * FROM read_parquet('{path}') WHERE destination = ? AND stage = ? ORDER BY change_id",
-        [destination, stage],
-    ).to_arrow_reader(10_000)
+    import pyarrow.dataset as ds
+
+    chosen = (ds.field("destination") == destination) & (ds.field("stage") == stage)
     batch: list[dict[str, Any]] = []
     scope: tuple[object, ...] | None = None
-    for chunk in reader:
+    for chunk in ds.dataset(plan.changes_path).to_batches(filter=chosen, batch_size=10_000):
         for row in chunk.to_pylist():
             here = (row["kind"], row["audience"], row["action"])
             if batch and (here != scope or len(batch) >= sizes[row["kind"]]):

@@ -29,7 +29,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from connector.domain import Change, Outcome, Presence, RecordResult
+from connector.domain import Audience, Change, Outcome, Presence, RecordResult
 from connector.state import schema
 from connector.state.database import State
 
@@ -396,6 +396,19 @@ class Ledger:
                         table.c.destination == self._destination,
                         table.c.match_key.in_(match_keys),
                         table.c.record_id.is_not(None),
+                    )
+                )
+            }
+
+    def audiences(self) -> dict[str, Audience]:
+        """The lists that are there, by name."""
+        table = schema.audiences
+        with self._engine.connect() as connection:
+            return {
+                row.name: Audience(row.name, row.audience_id)
+                for row in connection.execute(
+                    sa.select(table.c.name, table.c.audience_id).where(
+                        table.c.destination == self._destination, table.c.status == "present"
                     )
                 )
             }

@@ -45,7 +45,7 @@ def _grid(draft: Draft, model: RfmModel, path: KeyPath) -> Iterator[Problem]:
     groups, shape = model.boxes, model.shape
     if "groups" not in model.model_fields_set and shape != (5, 5, 5):
         found = "-".join(map(str, shape))
-        message = f"the shipped groups need 5 scores in each dimension (r-f-m), found {found}"
+        message = f"the shipped groups need 5 scores in each dimension, found {found} (r-f-m)"
         yield draft.problem(
             path, message, allowed="5 bins (or 4 edges) each, or groups of your own"
         )
