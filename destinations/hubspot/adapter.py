@@ -44,6 +44,8 @@ from destinations.limits import (
 from destinations.options import Options, SecureUrl, Token, read_options
 from destinations.pacing import Clock
 
+_WRITING = ("crm.objects.contacts.write", "crm.lists.write", "crm.schemas.contacts.write")
+
 
 def _ours(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in properties:
@@ -191,8 +193,6 @@ class HubSpot:
     def check(self) -> Sequence[Finding]:
         """Try the token, what it may read, and the room for properties; writes nothing.
 
-        Scopes for writing cannot be tried without writing, so a finding says which are needed.
-
         Raises:
             AuthenticationError: The token itself is refused.
         """
@@ -222,17 +222,24 @@ class HubSpot:
             if not answer.ok and answer.status != 404:
                 raise refusal(self.name, f"to show its {what}", answer)
             findings.append(Finding(Level.OK, subject, f"HubSpot shows its {what}."))
-        findings.append(self._room(subject))
-        findings.append(
-            Finding(
-                Level.NOTE,
-                subject,
-                "Scopes for writing are not tried.",
-                "The token needs crm.objects.contacts.write, crm.lists.write and "
-                "crm.schemas.contacts.write.",
-            )
-        )
+        findings += [self._writing(subject), self._room(subject)]
         return findings
+
+    def _writing(self, subject: str) -> Finding:
+        """Whether the token may write, as HubSpot tells; trying would be writing."""
+        try:
+            answer = self._api().token_info(self._options.token.get_secret_value())
+        except DestinationError:
+            answer = Answer(0, {})
+        granted = answer.body.get("scopes")
+        if not isinstance(granted, list):
+            hint = f"The token needs {', '.join(_WRITING)}."
+            return Finding(Level.NOTE, subject, "HubSpot does not tell what the token may.", hint)
+        lacking = [scope for scope in _WRITING if scope not in granted]
+        if lacking:
+            hint = f"Grant the token {', '.join(lacking)}."
+            return Finding(Level.ERROR, subject, "The token may not write everything.", hint)
+        return Finding(Level.OK, subject, "The token may write contacts, lists and properties.")
 
     def _room(self, subject: str) -> Finding:
         """Whether more custom properties may be made."""

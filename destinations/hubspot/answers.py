@@ -30,6 +30,7 @@ DUPLICATE_LIST = "ILS.DUPLICATE_LIST_NAMES"
 _LOCKED = 423
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_BLOCKED = re.compile(r"gdpr|blocklist", re.IGNORECASE)
 _SYSTEMIC = {
     "PROPERTY_DOESNT_EXIST": "does not exist",
     "READ_ONLY_VALUE": "is read-only",
@@ -181,8 +182,9 @@ def refusal(name: str, what: str, answer: Answer) -> DestinationError:
     systemic = _systemic(name, problems, answer)
     if systemic is not None:
         return systemic
-    code = next((code for code, _ in problems if code), "")
-    code = code or machine_word(answer.body.get("category")) or f"HTTP_{answer.status}"
+    codes = [code for code, _ in problems if code]
+    codes += [machine_word(answer.body.get(key)) for key in ("subCategory", "category")]
+    code = next(filter(None, codes), f"HTTP_{answer.status}")
     return RefusedError(
         f"{name}: HubSpot refuses {what} ({code}).",
         code=code,
@@ -220,6 +222,12 @@ def verdict_of(name: str, error: Json, answer: Answer) -> Verdict:
         return missing()
     if category in _FOR_NOW:
         return Verdict(Outcome.DEFERRED, code=category, message="HubSpot could not do it just now.")
+    if _BLOCKED.search(f"{error.get('subCategory')} {error.get('message')}"):
+        return Verdict(
+            Outcome.SUPPRESSED,
+            code="BLOCKLISTED",
+            message="The address is on HubSpot's blocklist of deleted people.",
+        )
     code, property_name = next((one for one in problems if one[0]), (category or "REFUSED", ""))
     of = f" the value of {property_name!r}" if property_name else " this record"
     return Verdict(Outcome.REJECTED, code=code, message=f"HubSpot refuses{of} ({code}).")

@@ -187,6 +187,11 @@ class Api:
         """One list of a type of record."""
         return self._read(self._lists.get_by_name(name, object_type, _preload_content=False))
 
+    def search_lists(self, text: str, *, offset: int, count: int) -> Answer:
+        """One page of the lists whose names hold the text."""
+        body = {"query": text, "offset": offset, "count": count}
+        return self._read(self._lists.do_search(body, _preload_content=False))
+
     def create_list(self, name: str, object_type: str, processing_type: str) -> Answer:
         """Create a list."""
         body = {"name": name, "objectTypeId": object_type, "processingType": processing_type}
@@ -225,6 +230,14 @@ class Api:
         body = {"name": name, "label": label, "displayOrder": -1}
         return self._read(self._groups.create("contacts", body, _preload_content=False))
 
+    # The official client lacks the two calls below.
+
     def property_limits(self) -> Answer:
-        """How many custom properties there may be, and are; the official client lacks this call."""
+        """How many custom properties there may be, and are."""
         return self._read(self._rest.GET("/crm/v3/limits/custom-properties"))
+
+    def token_info(self, token: str) -> Answer:
+        """What a private app's token may do."""
+        path = "/oauth/v2/private-apps/get/access-token-info"
+        headers = {"Content-Type": "application/json"}
+        return self._read(self._rest.POST(path, headers=headers, body={"tokenKey": token}))

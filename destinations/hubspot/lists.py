@@ -14,6 +14,7 @@ from connector.errors import PermanentError
 from destinations.hubspot.answers import (
     DUPLICATE_LIST,
     Answer,
+    Json,
     RefusedError,
     Verdict,
     missing,
@@ -24,6 +25,7 @@ from destinations.hubspot.records import Records, rejected, result_of
 from destinations.limits import HUBSPOT_MEMBERSHIP_PAGE
 
 CONTACTS = "0-1"
+_SEARCH_PAGE = 100
 _OURS = "MANUAL"
 _EDITABLE = frozenset({_OURS, "SNAPSHOT"})
 
@@ -38,18 +40,13 @@ class Lists:
 
     def find(self, list_name: str, list_id: str | None) -> Audience | None:
         """The list of that id, else of that name; None when there is none or it was deleted."""
-        if list_id is None:
-            answer = self._api().list_by_name(list_name, CONTACTS)
-        elif list_id.isdigit():
-            answer = self._api().list_by_id(list_id)
+        if list_id is not None and not list_id.isdigit():
+            return None
+        if list_id is None and "/" in list_name:
+            found = self._search(list_name)
         else:
-            return None
-        if answer.status == 404:
-            return None
-        if not answer.ok:
-            raise refusal(self._name, "to show a list", answer)
-        found = answer.body.get("list") or answer.body
-        if found.get("deletedAt"):
+            found = self._look_up(list_name, list_id)
+        if found is None or found.get("deletedAt"):
             return None
         kind = str(found.get("processingType"))
         if kind not in _EDITABLE or str(found.get("objectTypeId", CONTACTS)) != CONTACTS:
@@ -59,6 +56,33 @@ class Lists:
                 hint="Rename that list at HubSpot, or name the audience otherwise.",
             )
         return Audience(str(found.get("name") or list_name), str(found["listId"]))
+
+    def _look_up(self, list_name: str, list_id: str | None) -> Json | None:
+        if list_id is None:
+            answer = self._api().list_by_name(list_name, CONTACTS)
+        else:
+            answer = self._api().list_by_id(list_id)
+        if answer.status == 404:
+            return None
+        if not answer.ok:
+            raise refusal(self._name, "to show a list", answer)
+        found: Json = answer.body.get("list") or answer.body
+        return found
+
+    def _search(self, list_name: str) -> Json | None:
+        """Find a list whose name cannot stand in a path: servers undo a ``%2F`` too early."""
+        offset = 0
+        while True:
+            page = self._api().search_lists(list_name, offset=offset, count=_SEARCH_PAGE)
+            if not page.ok:
+                raise refusal(self._name, "to search lists", page)
+            found = page.body.get("lists") or []
+            for one in found:
+                if str(one.get("name")).casefold() == list_name.casefold():
+                    return dict(one)
+            offset += len(found)
+            if not found or not page.body.get("hasMore"):
+                return None
 
     def ensure(self, list_name: str) -> Audience:
         """The list of that name, made when there is none."""

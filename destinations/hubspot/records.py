@@ -309,7 +309,7 @@ def _fold(group: Sequence[Change], values: Mapping[int, Values]) -> dict[str, st
 def _own(verdict: Verdict, values: Values, written: Values) -> Verdict:
     """The verdict on one change of a contact: delivered only if its own values were written."""
     delivered = verdict.outcome is Outcome.DELIVERED
-    if delivered and any(written[name] != value for name, value in values.items()):
+    if delivered and any(written.get(name, value) != value for name, value in values.items()):
         return Verdict(
             Outcome.REJECTED,
             verdict.record_id,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import logging
+from dataclasses import replace
 
 import pytest
 
+from connector.domain import Action, Change, Kind, Outcome
 from connector.ports import Destination
 from destinations.conformance import DestinationConformance
 from destinations.csvfile import CsvFile
 from destinations.hubspot import HubSpot
-from destinations.sandbox.hubspot import HubSpotSandbox
 from destinations.webhook import Webhook
 
 from .receiver import Receiver
@@ -52,7 +54,7 @@ class HubSpotVendor:
         return set(self.sandbox.controls.members(audience.name))
 
     def n_writes(self):
-        reads = ("/batch/read", "/search")
+        reads = ("/batch/read", "/search", "/access-token-info")
         return sum(
             one["method"] != "GET" and not one["path"].endswith(reads)
             for one in self.sandbox.controls.log()
@@ -61,9 +63,10 @@ class HubSpotVendor:
 
 class TestHubSpot(DestinationConformance):
     @pytest.fixture(params=["v3", "2026-09"])
-    def vendor(self, request):
-        with HubSpotSandbox(per_10s=100_000) as sandbox:
-            yield HubSpotVendor(sandbox, request.param)
+    def vendor(self, request, start_hubspot):
+        sandbox = start_hubspot(per_10s=100_000)
+        yield HubSpotVendor(sandbox, request.param)
+        sandbox.request_stop()
 
 
 class CsvVendor:
@@ -143,3 +146,68 @@ def test_adapters_are_destinations(kind):
     assert {name for name in vars(Destination) if not name.startswith("_")} - {"name"} <= set(
         dir(kind)
     )
+
+
+class Broken(Webhook):
+    """A destination that breaks the law under test."""
+
+    fault = ""
+
+    def push(self, audience, changes):
+        if self.fault == "keeps cleared":
+            changes = [
+                replace(one, properties={k: v for k, v in one.properties.items() if v is not None})
+                for one in changes
+            ]
+        if self.fault == "logs people":
+            logging.getLogger("broken").info("pushing %s", changes[0].match_value)
+        if self.fault == "counts on order":
+            changes = [replace(one, properties=changes[0].properties) for one in changes]
+        results = super().push(audience, changes)
+        if self.fault == "loses the last":
+            return results[:-1]
+        if self.fault == "answers twice":
+            return results + results[:1]
+        if self.fault == "refuses removals of strangers":
+            return [
+                replace(one, outcome=Outcome.REJECTED) if change.action is Action.REMOVE else one
+                for one, change in zip(results, changes, strict=True)
+            ]
+        return results
+
+    def check(self):
+        self.push(None, [Change(1, Kind.RECORD, Action.ADD, "p", "x@example.org")])
+        return super().check()
+
+
+@pytest.mark.parametrize(
+    ("fault", "law"),
+    [
+        ("loses the last", "test_every_change_gets_one_result"),
+        ("answers twice", "test_every_change_gets_one_result"),
+        ("keeps cleared", "test_none_clears"),
+        ("counts on order", "test_order_within_a_batch_does_not_matter"),
+        ("refuses removals of strangers", "test_removing_a_stranger_is_delivered"),
+        ("writes in check", "test_check_writes_nothing"),
+    ],
+)
+def test_the_suite_catches(fault, law):
+    """A suite that passes everything proves nothing."""
+    with Receiver() as receiver:
+        vendor = WebhookVendor(receiver)
+        broken = Broken.from_options("hook", {"url": receiver.url, "token": receiver.token})
+        broken.fault = fault
+        with pytest.raises(AssertionError):
+            getattr(DestinationConformance(), law)(vendor, broken)
+        broken.close()
+
+
+def test_the_suite_catches_talk_about_people(caplog):
+    with Receiver() as receiver:
+        broken = Broken.from_options("hook", {"url": receiver.url, "token": receiver.token})
+        broken.fault = "logs people"
+        with pytest.raises(AssertionError):
+            DestinationConformance().test_it_is_silent_about_people(
+                WebhookVendor(receiver), broken, caplog
+            )
+        broken.close()
