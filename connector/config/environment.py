@@ -44,6 +44,8 @@ class Resolver:
         What has a problem keeps its text.
         """
         if isinstance(value, dict):
+            if any(looks_secret(key) for key in value):
+                self._note(path, "a key that looks like a secret")
             return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.resolve(item, (*path, i)) for i, item in enumerate(value)]
