@@ -43,7 +43,11 @@ _FALSE = ("false", "f", "no", "n", "0")
 
 def present(value: str, source_type: str) -> str:
     """The SQL value with blank text as NULL: a blank is no value, and not an unreadable one."""
-    return f"nullif(trim({value}), '')" if _kind(source_type) is Kind.TEXT else value
+    kind = kind_of_type(source_type)
+    if kind is Kind.ANY:
+        # A column without a type (all NULL), or of one of the engine's own: its text is what is read.
+        return f"nullif(trim(as_text({value})), '')"
+    return f"nullif(trim({value}), '')" if kind is Kind.TEXT else value
 
 
 def convert(column: str, value: str, source_type: str, target: str, timezone: str) -> str:
@@ -59,7 +63,8 @@ def convert(column: str, value: str, source_type: str, target: str, timezone: st
     Raises:
         SchemaError: The source's type can never become the target's.
     """
-    kind, given = _kind(source_type), present(value, source_type)
+    kind, given = kind_of_type(source_type), present(value, source_type)
+    kind = Kind.TEXT if kind is Kind.ANY else kind
     if target == TIMESTAMP:
         sql = _time(kind, given, source_type, timezone)
     elif target == source_type:
@@ -79,10 +84,6 @@ def in_utc(value: str, source_type: str, timezone: str) -> str:
     if source_type.upper().startswith(("TIMESTAMP", "DATETIME")):
         return _time(Kind.TIME, value, source_type, timezone) or value
     return value
-
-
-def _kind(source_type: str) -> Kind:
-    return kind_of_type(source_type)
 
 
 def _text(kind: Kind, value: str) -> str:
