@@ -221,7 +221,6 @@ _REFUSED_TOKENS: dict[TokenType, str] = {
     TokenType.OVER: "window functions (OVER) are not allowed.",
     TokenType.SELECT: "a query is not allowed inside an expression.",
     TokenType.WITH: "a query is not allowed inside an expression.",
-    TokenType.FROM: "FROM is not allowed inside an expression.",
     TokenType.EXISTS: "a query is not allowed inside an expression.",
     TokenType.HINT: "comments are not allowed.",
     TokenType.HEREDOC_STRING: "dollar-quoted text is not allowed; use single quotes.",

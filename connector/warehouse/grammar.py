@@ -83,13 +83,21 @@ def _template(name: str, n_arguments: int, engine: str) -> exp.Expr:
     return parse_one(text, dialect=engine if engine in macro.sql else "duckdb")
 
 
-_SIMPLE = (exp.Column, exp.Literal, exp.Anonymous, exp.Paren, exp.Cast, exp.Boolean, exp.Null)
+_SIMPLE = (exp.Column, exp.Literal, exp.Paren, exp.Boolean, exp.Null)
+
+
+def _stands_alone(node: exp.Expr) -> bool:
+    """Whether a node needs no parentheses wherever it is put."""
+    # sqlglot counts some operators among functions: AND, OR, the JSON arrows.
+    return isinstance(node, _SIMPLE) or (
+        isinstance(node, exp.Func) and not isinstance(node, (exp.Binary, exp.Connector))
+    )
 
 
 def _operand(node: exp.Expr) -> exp.Expr:
     """A copy that may stand anywhere in a template."""
     copy = node.copy()
-    return copy if isinstance(copy, _SIMPLE) else exp.Paren(this=copy)
+    return copy if _stands_alone(copy) else exp.Paren(this=copy)
 
 
 def _apply(macro: Macro, arguments: list[exp.Expr], engine: str) -> exp.Expr:
@@ -102,12 +110,7 @@ def _apply(macro: Macro, arguments: list[exp.Expr], engine: str) -> exp.Expr:
             column.replace(_operand(arguments[int(column.name[1:]) - 1]))
     inner = root.this
     assert isinstance(inner, exp.Expr)  # noqa: S101 - a Paren always holds an expression
-    return inner if isinstance(inner, (*_SIMPLE, exp.Func)) and not _is_connective(inner) else root
-
-
-def _is_connective(node: exp.Expr) -> bool:
-    """Whether sqlglot counts the node among functions although it is written as an operator."""
-    return isinstance(node, (exp.Binary, exp.Connector))
+    return inner if _stands_alone(inner) else root
 
 
 def _rewrite(node: exp.Expr, engine: str) -> exp.Expr | None:
@@ -157,6 +160,10 @@ def expand(tree: exp.Expr, engine: str) -> exp.Expr:
     if engine not in ENGINES:
         raise StatementError(f"Unknown engine {engine!r}.", hint=f"Known: {', '.join(ENGINES)}.")
     root = exp.Paren(this=tree.copy())
+    if engine == "bigquery":
+        # Its column names may not hold a dot, quoted or not: rfm.group is rfm__group there.
+        for identifier in root.find_all(exp.Identifier):
+            identifier.set("this", identifier.name.replace(".", "__"))
     size = sum(1 for _ in root.walk())
     # Deepest first, so that arguments are done before they are copied into a template.
     for node in reversed(list(root.walk(bfs=True))):

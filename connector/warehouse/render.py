@@ -149,7 +149,7 @@ def _verify(node: exp.Expr) -> None:
             raise StatementError(
                 unknown_call(node.name, len(node.expressions)), hint=closest(node.name, allowed)
             )
-    elif isinstance(node, exp.Func) and not isinstance(node, (*_SYNTAX, exp.Binary)):
+    elif isinstance(node, exp.Func) and not isinstance(node, _SYNTAX):
         raise StatementError(f"{node.sql_name().lower()}() is not part of the dialect.")
     elif isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
         raise StatementError("Table functions are not allowed: attach the file first.")

@@ -1,0 +1,24 @@
+SELECT
+  DATETIME_TRUNC(CAST(ordered_at AS DATETIME), MONTH) AS month,
+  (
+    MOD(EXTRACT(DAYOFWEEK FROM CAST(ordered_at AS DATETIME)) + 5, 7) + 1
+  ) AS weekday,
+  DATETIME_TRUNC(CAST(ordered_at AS DATETIME), WEEK(MONDAY)) AS week,
+  DATETIME_ADD(CAST(ordered_at AS DATETIME), INTERVAL '30' DAY) AS until,
+  ROUND(CAST(AVG(CAST(net_revenue AS FLOAT64)) AS NUMERIC), 2) AS mean,
+  STDDEV_SAMP(CAST(net_revenue AS FLOAT64)) AS sd,
+  COUNT(DISTINCT profile_id) AS people
+FROM clean_orders
+GROUP BY
+  DATETIME_TRUNC(CAST(ordered_at AS DATETIME), MONTH),
+  (
+    MOD(EXTRACT(DAYOFWEEK FROM CAST(ordered_at AS DATETIME)) + 5, 7) + 1
+  ),
+  DATETIME_TRUNC(CAST(ordered_at AS DATETIME), WEEK(MONDAY)),
+  DATETIME_ADD(CAST(ordered_at AS DATETIME), INTERVAL '30' DAY)
+HAVING
+  (
+    COALESCE(MAX(CASE WHEN (
+      NOT is_return
+    ) THEN 1 ELSE 0 END), 0) = 1
+  )

@@ -1,0 +1,13 @@
+SELECT
+  country,
+  (
+    PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY
+      CAST(monetary AS DOUBLE PRECISION))
+  ) AS mid,
+  (
+    PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY
+      CAST(monetary AS DOUBLE PRECISION))
+  ) AS high
+FROM features
+GROUP BY
+  country

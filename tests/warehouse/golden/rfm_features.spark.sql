@@ -1,0 +1,26 @@
+SELECT
+  profile_id,
+  CAST(FLOOR(
+    (
+      UNIX_MICROS(CAST(CAST('2026-03-01 00:00:00' AS TIMESTAMP_NTZ) AS TIMESTAMP)) - UNIX_MICROS(CAST(MAX(ordered_at) AS TIMESTAMP))
+    ) / 86400000000
+  ) AS BIGINT) AS recency_days,
+  COUNT(CASE WHEN (
+    ordered_at >= CAST('2025-03-01' AS TIMESTAMP_NTZ)
+  ) THEN 1 END) AS orders_365d,
+  SUM(
+    CASE
+      WHEN (
+        ordered_at >= CAST('2025-03-01' AS TIMESTAMP_NTZ)
+      )
+      THEN net_revenue
+    END
+  ) AS monetary_365d,
+  (
+    CAST(SUM(discount) AS DOUBLE) / NULLIF(CAST(SUM(gross) AS DOUBLE), 0)
+  ) AS discount_share
+FROM clean_orders
+WHERE
+  ordered_at < CAST('2026-03-01' AS TIMESTAMP_NTZ) AND NOT is_return
+GROUP BY
+  profile_id

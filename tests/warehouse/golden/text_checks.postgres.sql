@@ -1,0 +1,24 @@
+SELECT
+  (
+    LENGTH(email) <= 254
+    AND email ~ '^[^@,;:<>()\s"\\\[\]]+@([^@,;:<>()\s"\\\[\]._]+[.])+[^@,;:<>()\s"\\\[\]._0-9]{2,63}$'
+  ) AS valid,
+  MD5(email) AS digest,
+  (
+    CAST(payload AS JSONB) ->> 'sku'
+  ) AS sku,
+  (
+    sku ~ '^[0-9]{5}\d?$'
+  ) AS coded,
+  (
+    POSITION('%' IN email) > 0
+  ) AS odd,
+  CASE
+    WHEN PG_INPUT_IS_VALID(CAST(price AS TEXT), 'double precision')
+    AND LOWER(TRIM(CAST(price AS TEXT))) ~ '^[-+.0-9e]+$'
+    THEN CAST(CAST(price AS TEXT) AS DOUBLE PRECISION)
+  END AS price,
+  (
+    RIGHT(email, LENGTH('@example.com')) = '@example.com'
+  ) AS internal
+FROM raw

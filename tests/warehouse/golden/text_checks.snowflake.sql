@@ -1,0 +1,24 @@
+SELECT
+  (
+    LENGTH(email) <= 254
+    AND REGEXP_INSTR(
+      email,
+      '^[^@,;:<>()\\s"\\\\\\[\\]]+@([^@,;:<>()\\s"\\\\\\[\\]._]+[.])+[^@,;:<>()\\s"\\\\\\[\\]._0-9]{2,63}$'
+    ) > 0
+  ) AS valid,
+  MD5(email) AS digest,
+  CAST(GET(PARSE_JSON(payload), 'sku') AS VARCHAR) AS sku,
+  (
+    REGEXP_INSTR(sku, '^[0-9]{5}\\d?$') > 0
+  ) AS coded,
+  (
+    CHARINDEX('%', email) > 0
+  ) AS odd,
+  CASE
+    WHEN ABS(TRY_TO_DOUBLE(CAST(price AS VARCHAR))) < CAST('inf' AS DOUBLE)
+    THEN TRY_TO_DOUBLE(CAST(price AS VARCHAR))
+  END AS price,
+  (
+    RIGHT(email, LENGTH('@example.com')) = '@example.com'
+  ) AS internal
+FROM raw

@@ -1,0 +1,23 @@
+SELECT
+  (
+    LENGTH(email) <= 254
+    AND email RLIKE '^[^@,;:<>()\\s"\\\\\\[\\]]+@([^@,;:<>()\\s"\\\\\\[\\]._]+[.])+[^@,;:<>()\\s"\\\\\\[\\]._0-9]{2,63}$'
+  ) AS valid,
+  MD5(email) AS digest,
+  (
+    GET_JSON_OBJECT(payload, CONCAT('$.', 'sku'))
+  ) AS sku,
+  (
+    sku RLIKE '^[0-9]{5}\\d?$'
+  ) AS coded,
+  (
+    LOCATE('%', email) > 0
+  ) AS odd,
+  CASE
+    WHEN ABS(TRY_CAST(price AS DOUBLE)) < CAST('Infinity' AS DOUBLE)
+    THEN TRY_CAST(price AS DOUBLE)
+  END AS price,
+  (
+    RIGHT(email, LENGTH('@example.com')) = '@example.com'
+  ) AS internal
+FROM raw
