@@ -124,7 +124,11 @@ def _column_alone(value: object) -> object:
 
 
 class ColumnTest(Section):
-    """A test of one logical column; it only warns above ``warn_above``, where that is given."""
+    """A test of one logical column.
+
+    Attributes:
+        warn_above: Share of rows that may fail; more make a warning. None: any row is an error.
+    """
 
     column: Text
     warn_above: Share | None = None
@@ -151,9 +155,6 @@ class AcceptedValuesTest(ColumnTest):
     values: tuple[Scalar, ...] = Field(min_length=1)
 
 
-TestKind = Literal[
-    "unique", "not_null", "valid_email", "non_negative", "relationship", "accepted_values"
-]
 _Simple = Annotated[ColumnTest | None, BeforeValidator(_column_alone)]
 
 

@@ -115,6 +115,21 @@ class Config(Section):
         """A path of the file as one that the process can open; addresses (``s3://``) stay."""
         return path if "://" in path else str(self.folder / Path(path).expanduser())
 
+    def list_name(self, campaign: str, destination: str) -> str:
+        """The name of a campaign's list at a destination; empty where that makes no lists."""
+        membership = self.destinations[destination].membership
+        values = {
+            "project": self.project.name,
+            "campaign": campaign,
+            "segment": self.campaigns[campaign].segment,
+            "strategy": self.campaigns[campaign].strategy or "",
+            "destination": destination,
+        }
+        name = membership.name if membership is not None else ""
+        for key, value in values.items():
+            name = name.replace(f"{{{key}}}", value)
+        return name
+
     def locate(self, path: KeyPath | str) -> str:
         """Where a key is written, as ``file:line``.
 

@@ -235,6 +235,14 @@ def test_later_stages_complain_at_the_right_line(full: Config) -> None:
     )
 
 
+def test_list_names_come_from_the_template(full: Config) -> None:
+    assert full.list_name("winback", "hubspot") == "northwind-home | winback"
+    text = broken('name: "{project} | {campaign}"', 'name: "{strategy}/{segment}@{destination}"')
+    assert parse_config(text, ENVIRON).list_name("vip", "hubspot") == "reward/champions@hubspot"
+    text = broken('{as: static_list, name: "{project} | {campaign}"}', "none")
+    assert parse_config(text, ENVIRON).list_name("vip", "hubspot") == ""
+
+
 def test_paths_start_from_the_file(full: Config) -> None:
     assert full.folder == Path("folder")
     assert full.resolve(full.sources["shop"].path) == str(Path("folder/shop.duckdb"))

@@ -184,7 +184,7 @@ def audiences_have_one_list(draft: Draft) -> Iterator[Problem]:
             destination = config.destinations.get(to)
             if destination is None or destination.membership is None:
                 continue
-            title = list_name(config, name, to)
+            title = config.list_name(name, to)
             other = lists.setdefault((to, title.casefold()), name)
             if other != name:
                 yield draft.problem(
@@ -192,28 +192,6 @@ def audiences_have_one_list(draft: Draft) -> Iterator[Problem]:
                     f"campaigns {other} and {name} would share the list {shown(title)}",
                     allowed="a name that holds {campaign}",
                 )
-
-
-def list_name(config: Config, campaign: str, destination: str) -> str:
-    """The name of a campaign's list at a destination.
-
-    Args:
-        config: The configuration.
-        campaign: A campaign's name.
-        destination: Name of a destination that makes lists.
-    """
-    membership = config.destinations[destination].membership
-    template = membership.name if membership is not None else "{project} | {campaign}"
-    values = {
-        "project": config.project.name,
-        "campaign": campaign,
-        "segment": config.campaigns[campaign].segment,
-        "strategy": config.campaigns[campaign].strategy or "none",
-        "destination": destination,
-    }
-    for key, value in values.items():
-        template = template.replace(f"{{{key}}}", value)
-    return template
 
 
 def holdouts_are_named_apart(draft: Draft) -> Iterator[Problem]:
