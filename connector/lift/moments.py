@@ -147,6 +147,9 @@ class ArmMoments:
     def _of(
         cls, n: int, mean: float, m2: float, m3: float, n_nonzero: int, total: float
     ) -> ArmMoments:
+        if m2 <= n * (4.0 * np.finfo(np.float64).eps * mean) ** 2:
+            # Equal values, up to how a double writes them: rounding must not pass for a spread.
+            m2 = m3 = 0.0
         variance = m2 / (n - 1) if n > 1 else math.nan
         return cls(n, mean, variance, m3 / n, n_nonzero, total)
 
@@ -189,6 +192,11 @@ def merge_all(parts: Iterable[ArmMoments]) -> ArmMoments:
     return reduce(ArmMoments.merge, pieces)
 
 
+NEAR = 10.0
+"""Standard deviations between an arm's mean and the number that sums are taken about, at most; it
+costs three of a double's sixteen digits in the third moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """Which arm, of which campaign and epoch, seen through which metric."""
@@ -199,12 +207,16 @@ class Cell:
     metric: str
 
 
-def moments_sql(relation: str, metrics: Sequence[str]) -> str:
-    """SQL of the moments of several value columns at once: two scans, however many metrics.
+def moments_sql(
+    relation: str, metrics: Sequence[str], *, centres: Sequence[float] | None = None
+) -> str:
+    """SQL of the moments of several value columns at once.
 
     Args:
         relation: Columns ``campaign, epoch, arm`` and the value columns; one row per person.
         metrics: Names of the value columns. NULL values are left out.
+        centres: A number near each metric's mean in every arm: then one scan does. Without it, the
+            means of every arm are taken in a scan of their own.
 
     Returns:
         House-dialect SQL with one row per campaign, epoch, arm and metric: ``campaign, epoch, arm,
@@ -212,13 +224,25 @@ def moments_sql(relation: str, metrics: Sequence[str]) -> str:
         them.
     """
     values = ", ".join(f"CAST({quote(m)} AS DOUBLE) AS v{i}" for i, m in enumerate(metrics))
-    centres = ", ".join(f"avg(v{i}) AS c{i}" for i in range(len(metrics)))
+    units = f"units AS (SELECT campaign, epoch, arm, {values} FROM {quote(relation)})"
+    if centres is None:
+        means = ", ".join(f"avg(v{i}) AS c{i}" for i in range(len(metrics)))
+        within = [f"f.c{i}" for i in range(len(metrics))]
+        shown = [f"max(f.c{i})" for i in range(len(metrics))]
+        source = "units AS u JOIN centres AS f ON f.campaign = u.campaign AND f.epoch = u.epoch"
+        source += " AND f.arm = u.arm"
+        before = f", centres AS (SELECT campaign, epoch, arm, {means} FROM units "
+        before += "GROUP BY campaign, epoch, arm)"
+    else:
+        within = [literal(float(centre)) for centre in centres]
+        shown = within
+        source, before = "units AS u", ""
     sums = ", ".join(
-        f"count(u.v{i}) AS n{i}, max(f.c{i}) AS c{i}, sum(u.v{i} - f.c{i}) AS s1_{i}, "
-        f"sum((u.v{i} - f.c{i}) * (u.v{i} - f.c{i})) AS s2_{i}, "
-        f"sum((u.v{i} - f.c{i}) * (u.v{i} - f.c{i}) * (u.v{i} - f.c{i})) AS s3_{i}, "
+        f"count(u.v{i}) AS n{i}, {shown[i]} AS c{i}, sum(u.v{i} - {c}) AS s1_{i}, "
+        f"sum((u.v{i} - {c}) * (u.v{i} - {c})) AS s2_{i}, "
+        f"sum((u.v{i} - {c}) * (u.v{i} - {c}) * (u.v{i} - {c})) AS s3_{i}, "
         f"sum(CASE WHEN u.v{i} <> 0 THEN 1 ELSE 0 END) AS b{i}, sum(u.v{i}) AS t{i}"
-        for i in range(len(metrics))
+        for i, c in enumerate(within)
     )
     rows = " UNION ALL ".join(
         f"SELECT campaign, epoch, arm, {literal(m)} AS metric, n{i} AS n, c{i} AS centre, "
@@ -227,13 +251,8 @@ def moments_sql(relation: str, metrics: Sequence[str]) -> str:
         for i, m in enumerate(metrics)
     )
     return (
-        f"WITH units AS (SELECT campaign, epoch, arm, {values} FROM {quote(relation)}), "
-        f"centres AS (SELECT campaign, epoch, arm, {centres} FROM units "
-        "GROUP BY campaign, epoch, arm), "
-        f"sums AS (SELECT u.campaign, u.epoch, u.arm, {sums} FROM units AS u JOIN centres AS f "
-        "ON f.campaign = u.campaign AND f.epoch = u.epoch AND f.arm = u.arm "
-        "GROUP BY u.campaign, u.epoch, u.arm) "
-        f"{rows}"
+        f"WITH {units}{before}, sums AS (SELECT u.campaign, u.epoch, u.arm, {sums} FROM {source} "
+        f"GROUP BY u.campaign, u.epoch, u.arm) {rows}"
     )
 
 
@@ -242,6 +261,10 @@ def read_moments(
 ) -> dict[Cell, ArmMoments]:
     """Moments of every campaign, epoch, arm and metric of a relation; empty arms have no entry.
 
+    Arms of one metric nearly always lie close together, seen from their spread. Then distances from
+    the mean of everybody do, and grouping, the dear part of a scan, is done once and not twice.
+    Where an arm lies further away than :data:`NEAR` standard deviations, its own mean is taken.
+
     Args:
         warehouse: Holds the relation.
         relation: As :func:`moments_sql` wants it.
@@ -249,10 +272,22 @@ def read_moments(
     """
     if not metrics:
         return {}
+    means = ", ".join(f"avg({quote(m)})" for m in metrics)
+    (everybody,) = warehouse.rows(f"SELECT {means} FROM {quote(relation)}")
+    centres = [0.0 if mean is None else float(mean) for mean in everybody]
+    rows = warehouse.rows(moments_sql(relation, metrics, centres=centres))
+    if not all(_is_near(row[4:]) for row in rows):
+        rows = warehouse.rows(moments_sql(relation, metrics))
     return {
-        Cell(str(row[0]), int(row[1]), str(row[2]), str(row[3])): _from_row(row[4:])
-        for row in warehouse.rows(moments_sql(relation, metrics))
+        Cell(str(row[0]), int(row[1]), str(row[2]), str(row[3])): _from_row(row[4:]) for row in rows
     }
+
+
+def _is_near(row: tuple[Any, ...]) -> bool:
+    """Whether the sums are about a number that lies within the spread of the values."""
+    n, _, s1, s2, *_ = row
+    slip = float(s1) / int(n)
+    return slip * slip <= NEAR**2 * (float(s2) / int(n) - slip * slip)
 
 
 def _from_row(row: tuple[Any, ...]) -> ArmMoments:

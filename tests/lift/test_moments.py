@@ -177,6 +177,36 @@ def test_sql_leaves_out_unknown_values_and_empty_cells(warehouse):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sql_can_be_written_for_every_engine(engine):
-    text = render(moments_sql("lift_units_30d", ["revenue", "orders"]), engine)
-    assert text.count("UNION ALL") == 1
-    assert "var" not in text.lower()
+    for centres in (None, [3.25, 1e-9]):
+        statement = moments_sql("lift_units_30d", ["revenue", "orders"], centres=centres)
+        text = render(statement, engine)
+        assert text.count("UNION ALL") == 1
+        assert "VAR_SAMP" not in text.upper()
+
+
+def test_both_ways_of_centring_agree(warehouse):
+    arm = np.where(np.arange(5_000) % 10 == 0, "no_contact", "treatment")
+    load_units(warehouse, {"m": revenue(10)}, arm)
+    means = warehouse.rows(moments_sql("lift_units", ["m"]))
+    everybody = warehouse.rows(moments_sql("lift_units", ["m"], centres=[revenue(10).mean()]))
+    for own, shared in zip(sorted(means), sorted(everybody), strict=True):
+        assert own[5] != shared[5]
+        found, wanted = (
+            ArmMoments.from_centred(
+                n=r[4], centre=r[5], s1=r[6], s2=r[7], s3=r[8], n_nonzero=r[9], total=r[10]
+            )
+            for r in (shared, own)
+        )
+        assert_same(found, wanted)
+
+
+def test_an_arm_in_which_nothing_varies_has_no_variance_at_all(warehouse):
+    """Rounding must not make a spread where there is none: an interval would follow from it."""
+    arm = np.array(["treatment"] * 999 + ["no_contact"] * 1_000)
+    values = np.concatenate([revenue(11, 999), np.full(1_000, 0.1)])
+    load_units(warehouse, {"m": values}, arm)
+    held = read_moments(warehouse, "lift_units", ["m"])[Cell("winback", 1, "no_contact", "m")]
+    assert held.variance < 1e-25
+    load_units(warehouse, {"m": np.where(arm == "treatment", values, 0.0)}, arm)
+    held = read_moments(warehouse, "lift_units", ["m"])[Cell("winback", 1, "no_contact", "m")]
+    assert held == ArmMoments(1_000, 0.0, 0.0, 0.0, 0, 0.0)
