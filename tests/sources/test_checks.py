@@ -22,7 +22,9 @@ def warehouse():
             ],
         )
         put(
-            warehouse, "orders", [{"order_id": str(i), "customer_id": c} for i, c in enumerate("119")]
+            warehouse,
+            "orders",
+            [{"order_id": str(i), "customer_id": c} for i, c in enumerate("119")],
         )
         yield warehouse
 
