@@ -27,7 +27,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -44,6 +43,7 @@ from connector.errors import (
     TransientError,
 )
 from destinations.pacing import Clock, Gate, Pause, Stop, SystemClock
+from destinations.traffic import Call, Traffic
 
 USER_AGENT = "liftline"
 _TOO_MANY, _LOCKED, _MIGRATING, _TIMEOUT = 429, 423, 477, 408
@@ -120,50 +120,6 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One attempt, as told to the recorder. ``status`` is None when no answer came."""
-
-    method: str
-    template: str
-    status: int | None
-    seconds: float
-
-
-class Traffic:
-    """Counts attempts for the run's summary; safe to share among threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._calls: Counter[tuple[str, str]] = Counter()
-
-    def __call__(self, call: Call) -> None:
-        """Count one attempt."""
-        status = "no answer" if call.status is None else str(call.status)
-        with self._lock:
-            self._calls[f"{call.method} {call.template}", status] += 1
-
-    @property
-    def requests(self) -> int:
-        """Attempts so far."""
-        with self._lock:
-            return self._calls.total()
-
-    @property
-    def throttled(self) -> int:
-        """Attempts answered with 429."""
-        with self._lock:
-            return sum(n for (_, status), n in self._calls.items() if status == str(_TOO_MANY))
-
-    def summary(self) -> dict[str, dict[str, int]]:
-        """Method and path template -> status (or ``no answer``) -> attempts."""
-        with self._lock:
-            result: dict[str, dict[str, int]] = {}
-            for (path, status), n in sorted(self._calls.items()):
-                result.setdefault(path, {})[status] = n
-            return result
-
-
-@dataclass(frozen=True, slots=True)
 class _Attempt:
     """What one try came to: an answer, the name of a failure, or a stop."""
 
@@ -187,8 +143,6 @@ class HttpClient:
         timeout_s: Time-out of one read or write.
         retry: How long one request is tried.
         answers: How the vendor words its answers.
-        budget: Most requests (retries included) that this client may ever send; None for no such
-            limit.
         recorder: Told of every attempt.
         transport: The seam for tests.
         clock: Likewise.
@@ -205,7 +159,6 @@ class HttpClient:
         timeout_s: float = 30.0,
         retry: RetryPolicy | None = None,
         answers: Answers | None = None,
-        budget: int | None = None,
         recorder: Callable[[Call], None] | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
@@ -217,7 +170,8 @@ class HttpClient:
         self._retry = retry or RetryPolicy()
         self._answers = answers or Answers()
         self._record = recorder or Traffic()
-        self._gate = Gate(rates, workers=workers, clock=self._clock, budget=budget)
+        self._gate = Gate(rates, workers=workers, clock=self._clock)
+        self._in_flight = threading.BoundedSemaphore(workers)
         url = httpx.URL(base_url)
         self._client = httpx.Client(
             base_url=url,
@@ -325,9 +279,21 @@ class HttpClient:
         params: Sequence[tuple[str, str]],
         headers: Mapping[str, str] | None,
     ) -> _Attempt:
-        stop = self._gate.enter()
-        if stop is not None:
-            return _Attempt(stop=stop)
+        with self._in_flight:  # the pacing counts on it, whoever calls from however many threads
+            stop = self._gate.enter()
+            if stop is not None:
+                return _Attempt(stop=stop)
+            return self._send(method, path, template, content, params, headers)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        template: str,
+        content: bytes | None,
+        params: Sequence[tuple[str, str]],
+        headers: Mapping[str, str] | None,
+    ) -> _Attempt:
         started = self._clock.now()
         response: httpx.Response | None = None
         failure, again, applied = "", False, False

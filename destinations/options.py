@@ -8,12 +8,14 @@ know is a mistake in the file. Values are never repeated in a message: one of th
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
+from connector.domain import Rate
 from connector.errors import ConfigError
 from destinations.http import is_loopback
 
@@ -40,6 +42,9 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+_STRETCH = re.compile(r"per_([1-9]\d{0,5})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
@@ -63,6 +68,22 @@ def _header_safe(secret: SecretStr) -> SecretStr:
         raise ValueError("must be non-empty ASCII without spaces or line breaks")
     return secret
 
+
+def _stretches(limits: Mapping[str, int]) -> Mapping[str, int]:
+    for key, requests in limits.items():
+        if not _STRETCH.fullmatch(key) or requests < 1:
+            raise ValueError("must be requests in a stretch of time, such as {per_10s: 190}")
+    return limits
+
+
+def rates_of(limits: Mapping[str, int]) -> tuple[Rate, ...]:
+    """``{per_10s: 190, per_1d: 250000}`` as rates."""
+    matches = ((_STRETCH.fullmatch(key), requests) for key, requests in limits.items())
+    return tuple(Rate(n, float(int(m[1]) * _SECONDS[m[2]])) for m, n in matches if m)
+
+
+RateLimits = Annotated[Mapping[str, int], AfterValidator(_stretches)]
+"""The common key ``rate_limit``; see :func:`rates_of`."""
 
 SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 """An https URL; http is allowed to the machine itself, for a sandbox."""

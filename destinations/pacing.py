@@ -27,8 +27,15 @@ from pyrate_limiter import Rate as PacedRate
 
 from connector.domain import Rate
 
+QUOTA_FROM_S = 3600.0
+"""Rates over so long a stretch are quotas: they are counted, not paced, or a day's allowance would
+be spread over the day while the run waits."""
+
 BURST = 2
 """Departures that may follow each other at once, so that waking late does not lose a slot."""
+
+
+_NEXT_LOOK_S = 0.001
 
 
 class Clock(Protocol):
@@ -91,16 +98,19 @@ def paced(rates: Sequence[Rate], workers: int) -> list[PacedRate]:
 
 
 class Gate:
-    """Lets requests out one by one: paced by every rate at once, held by pauses, shut by a stop."""
+    """Lets requests out one by one: paced by every rate at once, held by pauses, shut by a stop.
 
-    def __init__(
-        self, rates: Sequence[Rate], *, workers: int, clock: Clock, budget: int | None = None
-    ) -> None:
-        self._rates = paced(rates, workers)
+    A quota counts from the making of the gate, that is, for one run.
+    """
+
+    def __init__(self, rates: Sequence[Rate], *, workers: int, clock: Clock) -> None:
+        quotas = [rate for rate in rates if rate.seconds >= QUOTA_FROM_S]
+        self._quota = min(quotas, key=lambda rate: rate.requests, default=None)
+        self._left = self._quota.requests if self._quota else 0
+        self._rates = paced([rate for rate in rates if rate not in quotas], workers)
         self._pacing = GCRA()
         self._spent = self._pacing.initial(self._rates)
         self._clock = clock
-        self._budget = budget
         # One thread waits for the next slot, the others wait for the lock: nobody wakes in vain.
         self._turn = threading.Lock()
         self._pause_lock = threading.Lock()
@@ -139,13 +149,15 @@ class Gate:
 
     def _slot_s(self) -> float:
         """Take a slot (0.0), or say how many seconds to wait for one."""
-        if self._budget == 0:
-            self.stop(Stop("the configured daily_limit of requests is used up"))
-            return 0.001
+        if self._quota is not None and self._left == 0:
+            used_up = (
+                f"the configured {self._quota.requests} requests in {self._quota.seconds:.0f} s"
+            )
+            self.stop(Stop(f"{used_up} are used up"))
+            return _NEXT_LOOK_S
         now_ms = int(self._clock.now() * 1000)
         self._spent, decision = self._pacing.step(self._rates, self._spent, now_ms, 1)
         if not decision.allowed:
             return max(1, decision.retry_after_ms or 1) / 1000
-        if self._budget is not None:
-            self._budget -= 1
+        self._left -= 1
         return 0.0

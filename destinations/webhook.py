@@ -46,8 +46,9 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import TransientError
-from destinations.http import HttpClient, RetryPolicy, Traffic
-from destinations.options import Options, SecureUrl, Token, read_options
+from destinations.http import HttpClient, RetryPolicy
+from destinations.options import Options, RateLimits, SecureUrl, Token, rates_of, read_options
+from destinations.traffic import Traffic
 from destinations.values import as_text, set_aside
 
 
@@ -58,7 +59,8 @@ class WebhookOptions(Options):
     token: Token | None = None
     secret: Token | None = None
     batch: int = Constraint(default=500, ge=1, le=10_000)
-    per_second: int = Constraint(default=10, ge=1, le=1000)
+    rate_limit: RateLimits = Constraint(default_factory=dict)
+    match_on: str = "email"
     timeout: float = Constraint(default=30.0, gt=0, le=300)
 
 
@@ -103,8 +105,10 @@ class Webhook:
     @property
     def capabilities(self) -> Capabilities:
         """What the engine may ask for. Whether people are created is the receiver's business."""
-        size, rates = self._options.batch, (Rate(self._options.per_second, 1.0),)
-        return Capabilities(max_records=size, max_members=size, rates=rates)
+        size = self._options.batch
+        rates = rates_of(self._options.rate_limit) or (Rate(10, 1.0),)
+        match_on = self._options.match_on
+        return Capabilities(max_records=size, max_members=size, rates=rates, match_on=match_on)
 
     @classmethod
     def from_options(cls, name: str, options: Mapping[str, Any]) -> Self:

@@ -28,7 +28,7 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import AuthenticationError, DestinationError
-from destinations.http import HttpClient, RetryPolicy, Traffic
+from destinations.http import HttpClient, RetryPolicy
 from destinations.hubspot.answers import Answer, HubSpotAnswers, refusal
 from destinations.hubspot.client import Api
 from destinations.hubspot.lists import CONTACTS, Lists
@@ -39,11 +39,20 @@ from destinations.limits import (
     HUBSPOT_DEFAULT_RATE,
     HUBSPOT_MEMBERSHIP_BATCH,
     HUBSPOT_OBJECT_BATCH,
-    HUBSPOT_WINDOW_S,
 )
-from destinations.options import Options, SecureUrl, Token, read_options
-from destinations.pacing import Clock
+from destinations.options import (
+    Options,
+    RateLimits,
+    SecureUrl,
+    Token,
+    rates_of,
+    read_options,
+)
+from destinations.pacing import QUOTA_FROM_S, Clock
+from destinations.traffic import Traffic
 
+DAY_S = 86_400.0
+_LATENCY_S = 0.4
 _WRITING = ("crm.objects.contacts.write", "crm.lists.write", "crm.schemas.contacts.write")
 
 
@@ -55,12 +64,6 @@ def _ours(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties
 
 
-class RateLimit(Options):
-    """The account's request limit."""
-
-    per_10s: int = Constraint(default=HUBSPOT_DEFAULT_RATE.requests, ge=1, le=1000)
-
-
 class HubSpotOptions(Options):
     """What the configuration may say about a HubSpot destination."""
 
@@ -68,7 +71,7 @@ class HubSpotOptions(Options):
     create_missing: bool = False
     match_on: Literal["email"] = "email"
     properties: Annotated[Mapping[str, Any], AfterValidator(_ours)] = {}
-    rate_limit: RateLimit = RateLimit()
+    rate_limit: RateLimits = Constraint(default_factory=dict)
     daily_limit: int | None = Constraint(default=None, ge=1)
     base_url: SecureUrl = "https://api.hubapi.com"
     api_version: Literal["v3", "2026-03", "2026-09"] = "v3"
@@ -77,12 +80,23 @@ class HubSpotOptions(Options):
     workers: int | None = Constraint(default=None, ge=1, le=32)
 
     @property
+    def rates(self) -> tuple[Rate, ...]:
+        """All limits to keep: the configured ones, with what every plan has where none is short."""
+        rates = rates_of(self.rate_limit)
+        if all(rate.seconds >= QUOTA_FROM_S for rate in rates):
+            rates = (HUBSPOT_DEFAULT_RATE, *rates)
+        return rates if self.daily_limit is None else (*rates, Rate(self.daily_limit, DAY_S))
+
+    @property
     def n_workers(self) -> int:
         """Threads: unless set, as many as keep the rate at a latency of 0.4 s, and no more.
 
         More would not be quicker and would widen the limiter's margin.
         """
-        return self.workers or max(1, round(self.rate_limit.per_10s * 0.04))
+        slowest = min(
+            rate.requests / rate.seconds for rate in self.rates if rate.seconds < QUOTA_FROM_S
+        )
+        return self.workers or max(1, round(slowest * _LATENCY_S))
 
 
 class HubSpot:
@@ -105,17 +119,15 @@ class HubSpot:
         self.name = name
         self.traffic = Traffic()
         self._options = options
-        self._rate = Rate(options.rate_limit.per_10s, float(HUBSPOT_WINDOW_S.value))
         self._http = HttpClient(
             name=name,
             base_url=options.base_url,
             headers={"Authorization": f"Bearer {options.token.get_secret_value()}"},
-            rates=(self._rate,),
+            rates=options.rates,
             workers=options.n_workers,
             timeout_s=options.timeout,
             retry=retry,
             answers=HubSpotAnswers(),
-            budget=options.daily_limit,
             recorder=self.traffic,
             transport=transport,
             clock=clock,
@@ -145,7 +157,7 @@ class HubSpot:
             needs_record_id=True,
             max_records=HUBSPOT_OBJECT_BATCH.value,
             max_members=HUBSPOT_MEMBERSHIP_BATCH.value,
-            rates=(self._rate,),
+            rates=self._options.rates,
             workers=self._options.n_workers,
             billing_unit=BillingUnit.CONTACT,
             match_on=self._options.match_on,

@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from destinations.http import HttpClient
+from destinations.http import USER_AGENT, HttpClient
 from destinations.hubspot.answers import Answer, read
 
 V3 = "v3"
@@ -133,6 +133,7 @@ class Api:
             configuration.host = ""
             api_client = package.ApiClient(configuration=configuration)
             api_client.rest_client = rest_client
+            api_client.user_agent = USER_AGENT
             return getattr(package, api_name)(api_client=api_client)
 
         crm = OfficialClient(api_factory=factory).crm

@@ -108,14 +108,27 @@ class Records:
         return {value: ids[normalised(value)] for value in match_values if normalised(value) in ids}
 
     def _find_batch(self, emails: Sequence[str]) -> dict[str, str]:
+        refused: list[Answer] = []
+        found = self._look_up(emails, refused)
+        if len(refused) == len(emails) > 1:
+            # Nobody got through, so no address is to blame; "not there" would be untrue of all.
+            raise refusal(self._name, "to look contacts up", refused[0])
+        return found
+
+    def _look_up(self, emails: Sequence[str], refused: list[Answer]) -> dict[str, str]:
+        """Read by e-mail, halving a refused batch; ``refused`` gathers what stood alone."""
         answer = self._api().read_contacts(
             emails, id_property=MATCH_PROPERTY, properties=_ADDRESSES
         )
-        if not answer.ok:
+        if answer.status == 400:
             if len(emails) == 1:
-                return {}  # HubSpot will not even look for such an address
+                refused.append(answer)  # HubSpot will not even look for such an address
+                return {}
             middle = len(emails) // 2
-            return self._find_batch(emails[:middle]) | self._find_batch(emails[middle:])
+            first = self._look_up(emails[:middle], refused)
+            return first | self._look_up(emails[middle:], refused)
+        if not answer.ok:
+            raise refusal(self._name, "to look contacts up", answer)
         self._insist_on_not_found(answer)
         found: dict[str, str] = {}
         for record in answer.results:

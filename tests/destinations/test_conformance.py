@@ -114,7 +114,7 @@ class WebhookVendor:
 
     def _made(self, token):
         return Webhook.from_options(
-            "hook", {"url": self.receiver.url, "token": token, "per_second": 1000}
+            "hook", {"url": self.receiver.url, "token": token, "rate_limit": {"per_1s": 1000}}
         )
 
     def stranger(self):
@@ -195,7 +195,9 @@ def test_the_suite_catches(fault, law):
     """A suite that passes everything proves nothing."""
     with Receiver() as receiver:
         vendor = WebhookVendor(receiver)
-        broken = Broken.from_options("hook", {"url": receiver.url, "token": receiver.token})
+        broken = Broken.from_options(
+            "hook", {"url": receiver.url, "token": receiver.token, "rate_limit": {"per_1s": 1000}}
+        )
         broken.fault = fault
         with pytest.raises(AssertionError):
             getattr(DestinationConformance(), law)(vendor, broken)
@@ -204,7 +206,9 @@ def test_the_suite_catches(fault, law):
 
 def test_the_suite_catches_talk_about_people(caplog):
     with Receiver() as receiver:
-        broken = Broken.from_options("hook", {"url": receiver.url, "token": receiver.token})
+        broken = Broken.from_options(
+            "hook", {"url": receiver.url, "token": receiver.token, "rate_limit": {"per_1s": 1000}}
+        )
         broken.fault = "logs people"
         with pytest.raises(AssertionError):
             DestinationConformance().test_it_is_silent_about_people(

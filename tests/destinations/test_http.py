@@ -6,7 +6,9 @@ import logging
 import random
 import socket
 import threading
+import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -24,12 +26,12 @@ from destinations.http import (
     Fault,
     HttpClient,
     RetryPolicy,
-    Traffic,
     is_loopback,
     machine_word,
     retry_after_s,
 )
 from destinations.pacing import Pause, Stop
+from destinations.traffic import Traffic
 
 from .clock import FakeClock
 
@@ -274,12 +276,12 @@ class TestThrottling:
         assert caught.value.retry_after_s == 3600.0
         assert clock.sleeps == []
 
-    def test_a_budget_is_never_exceeded(self):
+    def test_a_quota_is_never_exceeded(self):
         handler = script(200)
-        http = client(handler, budget=2)
+        http = client(handler, rates=(Rate(2, 86_400.0),))
         send(http)
         send(http)
-        with pytest.raises(TransientError, match="daily_limit"):
+        with pytest.raises(TransientError, match="used up"):
             send(http)
         assert len(handler.seen) == 2
 
@@ -301,6 +303,23 @@ class TestThrottling:
     )
     def test_retry_after_is_read_in_both_forms(self, headers, seconds):
         assert retry_after_s(httpx.Response(429, headers=headers)) == seconds
+
+    def test_no_more_are_in_flight_than_the_pacing_counts_on(self):
+        lock, busy, most = threading.Lock(), [0], [0]
+
+        def handler(request):
+            with lock:
+                busy[0] += 1
+                most[0] = max(most[0], busy[0])
+            time.sleep(0.005)
+            with lock:
+                busy[0] -= 1
+            return httpx.Response(200)
+
+        http = client(handler, workers=3)
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda _: send(http), range(24)))
+        assert most[0] == 3
 
 
 class TestTraffic:

@@ -6,6 +6,8 @@ import logging
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -27,6 +29,7 @@ from destinations.hubspot import HubSpot
 from destinations.hubspot.adapter import HubSpotOptions
 from destinations.hubspot.client import template_of, versioned
 from destinations.hubspot.properties import objection
+from destinations.sandbox.hubspot import spawn
 
 from .clock import FakeClock
 
@@ -185,6 +188,27 @@ class TestCalls:
         assert controls.traffic()["refused"] == {}
         assert controls.traffic()["peak_per_10s"] <= 20
         assert 99 / (clock.now() - began) >= 0.9 * 2.0
+
+    @pytest.mark.slow
+    def test_eight_threads_keep_190_in_ten_seconds_and_use_nine_tenths(self):
+        """Real clock, real socket, another process, answers after 200 ms."""
+        with spawn(["--per-10s", "190", "--latency-ms", "200"]) as remote:
+            remote.controls.define_property("rfm_group")
+            (record_id,) = remote.controls.preload_contacts([{"email": "p1@example.org"}])
+            hubspot = HubSpot.from_options(
+                "h", {"token": remote.token, "base_url": remote.url, "rate_limit": {"per_10s": 190}}
+            )
+            hubspot.push(None, [record(1, record_id=record_id)])
+            began = time.monotonic()
+            with ThreadPoolExecutor(8) as pool:
+                for n in range(220):
+                    pool.submit(hubspot.push, None, [record(n, record_id=record_id)])
+            elapsed = time.monotonic() - began
+            traffic = remote.controls.traffic()
+            hubspot.close()
+        assert traffic["accepted"] == 221
+        assert traffic["refused"] == {}
+        assert 220 / elapsed >= 0.9 * 19.0
 
     def test_paths_are_rewritten_by_prefix(self):
         assert versioned("/crm/v3/lists/", "2026-09") == "/crm/lists/2026-09"
@@ -370,6 +394,26 @@ class TestRecords:
         assert hubspot.find(wanted) == dict(zip(wanted[:250], ids, strict=True))
         assert len(calls(controls)) == 4
 
+    def test_an_address_that_cannot_be_looked_up_is_not_there(self, controls, make):
+        """One that HubSpot will not look for; but when it looks for none, the cause is another."""
+        (record_id,) = known(controls, 1)
+
+        class Picky(httpx.HTTPTransport):
+            bad = b"odd"
+
+            def handle_request(self, request):
+                if request.url.path.endswith("/read") and self.bad in request.read():
+                    return httpx.Response(400, json={"category": "VALIDATION_ERROR"})
+                return super().handle_request(request)
+
+        picky = Picky()
+        hubspot = make(transport=picky)
+        people = [f"p{n}@example.org" for n in range(1, 8)]
+        assert hubspot.find(["odd@x", *people]) == {"p1@example.org": record_id}
+        picky.bad = b"inputs"
+        with pytest.raises(BatchRejectedError):
+            hubspot.find(people)
+
     def test_a_change_without_properties_only_looks(self, controls, hubspot):
         (record_id,) = known(controls, 1)
         (result,) = hubspot.push(None, [record(1, {})])
@@ -530,7 +574,7 @@ class TestRefusals:
         hubspot = make(daily_limit=2)
         for _ in range(2):
             hubspot.push(None, [record(1, record_id=record_id)])
-        with pytest.raises(TransientError, match="daily_limit"):
+        with pytest.raises(TransientError, match="used up"):
             hubspot.push(None, [record(1, record_id=record_id)])
         assert len(calls(controls)) == 2
 
@@ -838,8 +882,8 @@ class TestOptions:
             ({**GOOD, "tokn": "x"}, "'token'"),
             ({**GOOD, "create_misssing": True}, "'create_missing'"),
             ({**GOOD, "create_missing": "yes"}, "create_missing"),
-            ({**GOOD, "rate_limit": {"per_10s": 0}}, "rate_limit.per_10s"),
-            ({**GOOD, "rate_limit": {"per_10": 5}}, "rate_limit.per_10"),
+            ({**GOOD, "rate_limit": {"per_10s": 0}}, "rate_limit"),
+            ({**GOOD, "rate_limit": {"per_10": 5}}, "rate_limit"),
             ({**GOOD, "base_url": "http://api.hubapi.com"}, "https"),
             ({**GOOD, "base_url": "https://user:canary@api.hubapi.com"}, "base_url"),
             ({**GOOD, "base_url": "ftp://localhost"}, "https"),
@@ -855,6 +899,21 @@ class TestOptions:
         assert says in str(caught.value)
         assert "canary" not in str(caught.value)
         assert caught.value.__context__ is None
+
+    @pytest.mark.parametrize(
+        ("limits", "rates", "workers"),
+        [
+            ({}, [(100, 10.0)], 4),
+            ({"per_10s": 190}, [(190, 10.0)], 8),
+            ({"per_10s": 250, "per_1s": 30}, [(250, 10.0), (30, 1.0)], 10),
+            ({"per_1d": 250_000}, [(100, 10.0), (250_000, 86_400.0)], 4),
+        ],
+        ids=str,
+    )
+    def test_limits_are_read_from_the_common_key(self, make, limits, rates, workers):
+        capabilities = make(rate_limit=limits).capabilities
+        assert [(one.requests, one.seconds) for one in capabilities.rates] == rates
+        assert capabilities.workers == workers
 
     def test_the_token_is_shown_nowhere(self, hubspot, sandbox):
         assert sandbox.token not in repr(hubspot) + str(vars(hubspot)) + repr(hubspot._options)

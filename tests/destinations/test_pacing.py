@@ -122,9 +122,14 @@ def test_a_stop_lets_nobody_out_and_the_first_reason_counts():
     assert gate.enter() == Stop("the quota is used up")
 
 
-def test_a_budget_is_spent_exactly():
-    gate = Gate([], workers=1, clock=FakeClock(), budget=3)
+def test_a_quota_is_counted_not_paced():
+    clock = FakeClock()
+    gate = Gate([Rate(3, 86_400.0), Rate(5, 3600.0)], workers=1, clock=clock)
     assert [gate.enter() is None for _ in range(5)] == [True, True, True, False, False]
+    assert clock.now() - 1000.0 < 1.0
+    stop = gate.enter()
+    assert stop is not None
+    assert "3 requests in 86400 s" in stop.message
 
 
 def test_threads_share_one_pace():

@@ -40,7 +40,7 @@ def hook(receiver):
         "url": receiver.url,
         "token": receiver.token,
         "secret": "signing-key",
-        "per_second": 1000,
+        "rate_limit": {"per_1s": 1000},
     }
     made = Webhook("hook", WebhookOptions.model_validate(options), retry=RetryPolicy(2, 5.0, 0.01))
     yield made
