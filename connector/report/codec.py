@@ -1,7 +1,7 @@
 """Frozen dataclasses to plain JSON values and back, by their own type annotations.
 
-One reader and one writer for every class of the report's input keep the two directions from drifting apart; numbers keep
-their full precision, times become ISO text with their offset.
+One reader and one writer for every class of the report's input keep the two directions from
+drifting apart; numbers keep their full precision, times become ISO text with their offset.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from connector.errors import LiftlineError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
-def encode(value: object) -> Any:
+def encode(value: object) -> object:
     """Plain values that ``json.dumps`` takes.
 
     Args:
@@ -27,7 +30,7 @@ def encode(value: object) -> Any:
         LiftlineError: It is none of these.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return encode_fields(value)
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -41,17 +44,23 @@ def encode(value: object) -> Any:
     raise LiftlineError(f"A report cannot hold a {type(value).__name__}.")
 
 
+def encode_fields(value: DataclassInstance) -> dict[str, object]:
+    """The fields of a dataclass as plain values, by name."""
+    return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+
+
 def decode(target: type[T], document: Mapping[str, Any]) -> T:
     """Build a dataclass from what :func:`encode` made of one.
 
-    Keys that the class does not have are passed over, so that a document may say more than is shown.
+    Keys that the class does not have are passed over, so that a document may say more than is
+    shown.
 
     Raises:
         LiftlineError: A value is missing or of another type.
     """
     hints = get_type_hints(target)
     arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(target):  # type: ignore[arg-type]
+    for field in dataclasses.fields(target):
         if field.name in document:
             where = f"{target.__name__}.{field.name}"
             arguments[field.name] = _decode(hints[field.name], document[field.name], where)
@@ -63,7 +72,7 @@ def decode(target: type[T], document: Mapping[str, Any]) -> T:
         ) from problem
 
 
-def _decode(hint: Any, value: Any, where: str) -> Any:
+def _decode(hint: object, value: object, where: str) -> object:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         inner = [choice for choice in get_args(hint) if choice is not type(None)]
@@ -72,10 +81,12 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
         return tuple(_decode(get_args(hint)[0], item, where) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
         return {str(key): _decode(get_args(hint)[1], item, where) for key, item in value.items()}
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return decode(hint, value)  # type: ignore[arg-type]
-    if hint in (datetime, date) and isinstance(value, str):
-        return hint.fromisoformat(value)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return decode(hint, value)
+    if hint is datetime and isinstance(value, str):
+        return datetime.fromisoformat(value)
+    if hint is date and isinstance(value, str):
+        return date.fromisoformat(value)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if hint is str and isinstance(value, str):

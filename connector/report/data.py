@@ -1,10 +1,12 @@
 """Everything that a report shows, and nothing else: its only input, as frozen values.
 
-The renderers read no database, no clock and no configuration, so that a report can be made again from its JSON, on another
-machine, years later. There is no personal data in here by construction: no field holds an address or a profile.
+The renderers read no database, no clock and no configuration, so that a report can be made again
+from its JSON, on another machine, years later. There is no personal data in here by construction:
+no field holds an address or a profile.
 
-**Small cells.** What fewer than :data:`SMALL_CELL` people spent comes close to what a person spent. Counts are kept, money is
-dropped as soon as such a row is made, so that neither the page nor the JSON can show it.
+**Small cells.** What fewer than :data:`SMALL_CELL` people spent comes close to what a person spent.
+Counts are kept, money is dropped as soon as such a row is made, so that neither the page nor the
+JSON can show it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from datetime import date, datetime
 from typing import Any
 
 from connector.errors import LiftlineError
-from connector.report.codec import decode, encode
+from connector.report.codec import decode, encode_fields
 
 FORMAT = 1
 """Version of the JSON's shape."""
@@ -60,7 +62,8 @@ class SegmentRow:
         name: Its name.
         people: Members.
         share: Members as a share of all profiles (0-1).
-        revenue_365d: Net revenue of its members in the last 365 days, in the project's currency; None where it is not shown.
+        revenue_365d: Net revenue of its members in the last 365 days, in the project's currency;
+            None where it is not shown.
         previous_people: Members at the run before; None when there was none.
         campaigns: Names of the campaigns that address it.
         rule: Its rule, in the words of the configuration; may be empty.
@@ -80,7 +83,7 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True)
 class RfmAxis:
-    """The cut points of one dimension; the same fields as a stored model's, so that they can be copied.
+    """The cut points of one dimension, with the fields of a stored model, to be copied from one.
 
     Attributes:
         dimension: ``recency`` (days), ``frequency`` (orders) or ``monetary`` (currency).
@@ -231,7 +234,8 @@ class CampaignRow:
         strategy, offer: What is done for these people; may be empty.
         goal: The metric that it is judged on; may be empty.
         starts_on: First day; None when it has always run.
-        first_result_at: When the first people's window closes, aware; None when nobody has been assigned.
+        first_result_at: When the first people's window closes, aware; None when nobody has been
+            assigned.
         all_results_at: When the last assigned person's window closes.
     """
 
@@ -262,7 +266,8 @@ class OutcomeCount:
     Attributes:
         kind: ``record`` (properties) or ``membership``.
         action: ``add``, ``update`` or ``remove``.
-        outcome: ``delivered``, ``deferred``, ``rejected``, ``suppressed``, ``missing`` or ``skipped``.
+        outcome: ``delivered``, ``deferred``, ``rejected``, ``suppressed``, ``missing`` or
+            ``skipped``.
         people: How many.
     """
 
@@ -350,7 +355,8 @@ class TableRow:
         table: Its name.
         n_source: Rows that went in.
         n_kept: Rows that came out.
-        left_out: Reason -> rows that did not come out (``exact_duplicates``, ``filtered``, quarantine rules, ...).
+        left_out: Reason -> rows that did not come out (``exact_duplicates``, ``filtered``,
+            quarantine rules, ...).
         emptied: Reason -> rows that were kept with a field emptied; they are among ``n_kept``.
     """
 
@@ -431,7 +437,8 @@ class LiftRow:
         incremental_roas: Incremental revenue for each unit of cost.
         expected_buyers: In the smaller arm.
         srm_p: p-value of the split; None while it cannot be tested.
-        verdict: ``win``, ``loss``, ``flat``, ``directional_only``, ``not_enough_data`` or ``do_not_trust``.
+        verdict: ``win``, ``loss``, ``flat``, ``directional_only``, ``not_enough_data`` or
+            ``do_not_trust``.
         reason: The sentence behind the verdict.
     """
 
@@ -563,7 +570,7 @@ class ReportData:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes, at full precision."""
-        return {"format": FORMAT, **encode(self)}
+        return {"format": FORMAT, **encode_fields(self)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ReportData:

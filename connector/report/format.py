@@ -1,0 +1,161 @@
+"""Numbers, amounts and times as text: thousands separators, a true minus, units that never break.
+
+An estimate is rounded by the width of its interval, not by its own size: digits finer than chance
+can tell apart would pretend to know more than the data does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from connector.report.data import Estimate
+
+NBSP = "\u00a0"
+MINUS = "\u2212"
+NONE = "\u2013"
+"""What stands where there is no number."""
+
+_FINEST_DIGITS = 6
+
+
+def count(n: float) -> str:
+    """A whole number, such as ``12,345``."""
+    return _minus(f"{n:,.0f}")
+
+
+def signed(n: float) -> str:
+    """A whole number with its sign, such as ``+12``; nothing changed is ``0``."""
+    return _minus(f"{n:+,.0f}") if round(n) else "0"
+
+
+def percent(share: float, *, digits: int | None = None) -> str:
+    """A share as a percentage; by default one decimal below 10 %, none above.
+
+    Args:
+        share: 0 to 1; may be negative or above 1.
+        digits: Decimals.
+    """
+    if digits is None:
+        digits = 1 if 0 < abs(share) < 0.0995 else 0
+    if 0 < abs(share) < 0.5 * 10 ** -(digits + 2):
+        return f"<{NBSP}{10**-digits:.{digits}f}{NBSP}%"
+    return _minus(f"{100 * share:,.{digits}f}") + f"{NBSP}%"
+
+
+def level(confidence: float) -> str:
+    """A confidence level, such as ``95 %``."""
+    return f"{100 * confidence:.4g}{NBSP}%"
+
+
+def money(amount: float | None, currency: str) -> str:
+    """An amount: cents below 100, none above; a dash where there is none to show."""
+    if amount is None:
+        return NONE
+    digits = 2 if 0 < abs(amount) < 99.995 else 0
+    return _minus(f"{amount:,.{digits}f}") + f"{NBSP}{currency}"
+
+
+def short_money(amount: float | None) -> str:
+    """An amount without its currency for narrow places: ``950``, ``12.4k``, ``3.1M``."""
+    if amount is None:
+        return NONE
+    for size, suffix in ((1e6, "M"), (1e3, "k")):
+        if abs(amount) >= 0.9995 * size:
+            scaled = amount / size
+            return _minus(f"{scaled:,.{1 if abs(scaled) < 99.95 else 0}f}") + suffix
+    return _minus(f"{amount:,.0f}")
+
+
+def p_value(p: float | None, *, floor: float = 0.001) -> str:
+    """A p-value: ``p = 0.42``, ``p < 0.001``, or that there is none."""
+    if p is None:
+        return "too few people to test"
+    if p < floor:
+        return f"p{NBSP}<{NBSP}{floor:g}"
+    return f"p{NBSP}={NBSP}{p:.2g}" if p < 0.995 else f"p{NBSP}={NBSP}1.0"
+
+
+def day(value: date) -> str:
+    """A day, such as ``6 April 2026``."""
+    return f"{value.day}{NBSP}{value:%B}{NBSP}{value.year}"
+
+
+def moment(at: datetime, timezone: str) -> str:
+    """An instant in the project's time zone, such as ``6 April 2026, 06:00``."""
+    local = at.astimezone(ZoneInfo(timezone))
+    return f"{day(local.date())}, {local:%H:%M}"
+
+
+def local_day(at: datetime, timezone: str) -> str:
+    """The day of an instant in the project's time zone."""
+    return day(at.astimezone(ZoneInfo(timezone)).date())
+
+
+def span(seconds: float) -> str:
+    """A duration, such as ``45 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f}{NBSP}s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f}{NBSP}min"
+    return f"{seconds / 3600:.1f}{NBSP}h"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An estimate and its bounds as text of one precision.
+
+    Attributes:
+        estimate, low, high: Numbers with their sign.
+        size: The estimate without its sign.
+        unit: What they are in; may be empty.
+        level: Of the interval, such as ``95 %``.
+    """
+
+    estimate: str
+    low: str
+    high: str
+    size: str
+    unit: str
+    level: str
+
+    @property
+    def range(self) -> str:
+        """The interval, such as ``+1,100 to +7,300``."""
+        return f"{self.low} to {self.high}"
+
+    def __str__(self) -> str:
+        unit = f"{NBSP}{self.unit}" if self.unit else ""
+        return f"{self.estimate}{unit} ({self.level} interval {self.range})"
+
+
+def spoken(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
+    """An estimate as text, rounded to two digits of half its interval's width.
+
+    A bound that is not zero never reads as zero: more digits are shown until it does not.
+
+    Args:
+        value: The estimate.
+        unit: Its unit, after scaling.
+        scale: Times this: 100 for percentages.
+    """
+    numbers = [x * scale for x in (value.estimate, value.low, value.high)]
+    reach = abs(numbers[2] - numbers[1]) / 2 or abs(numbers[0]) or 1.0
+    digits = 1 - math.floor(math.log10(reach))
+    while digits < _FINEST_DIGITS and any(x and not round(x, digits) for x in numbers[1:]):
+        digits += 1
+    shown = [f"{round(x, digits):+,.{max(digits, 0)}f}" for x in numbers]
+    if unit.isupper() and digits == 1:  # money has two decimals or none
+        shown = [f"{x:+,.2f}" for x in numbers]
+    estimate, low, high = (_minus(_unsigned_zero(text)) for text in shown)
+    return Spoken(estimate, low, high, estimate.lstrip("+" + MINUS), unit, level(value.confidence))
+
+
+def _unsigned_zero(text: str) -> str:
+    return text[1:] if not text.strip("+-0.,") else text
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", MINUS)

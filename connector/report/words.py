@@ -1,0 +1,312 @@
+"""Machine words in plain English, in one place. A word that is not listed is shown as it is.
+
+The report is read by people who never saw the configuration; every code that the engine, an adapter
+or a vendor uses has its sentence here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from connector.report.data import LiftRow, RfmAxis
+from connector.report.format import NBSP, count, money
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A code in words.
+
+    Attributes:
+        title: A few words, for a table or a chart.
+        sentence: What it means and, where there is something to do, what.
+    """
+
+    title: str
+    sentence: str = ""
+
+
+def _table(**phrases: tuple[str, str]) -> Mapping[str, Phrase]:
+    return MappingProxyType({code: Phrase(*words) for code, words in phrases.items()})
+
+
+def phrase(table: Mapping[str, Phrase], code: str) -> Phrase:
+    """The words for a code; an unknown code stands for itself."""
+    return table.get(code) or Phrase(code)
+
+
+VERDICTS = _table(
+    win=("Win", "The whole interval lies above zero: treated people brought more."),
+    loss=("Loss", "The whole interval lies below zero: treated people brought less."),
+    flat=("Flat", "The whole interval lies within the margin that counts as no difference."),
+    directional_only=(
+        "Directional only",
+        "Too few buyers for a verdict; the direction is a hint and no more.",
+    ),
+    not_enough_data=(
+        "Not enough data",
+        "Too few buyers to say anything, or an interval too wide to tell more from less.",
+    ),
+    do_not_trust=(
+        "Do not trust",
+        "The groups are not what the draw must have made, or outcomes are missing: no figure is"
+        " shown.",
+    ),
+)
+"""The closed list of verdicts, in the order in which they are explained."""
+
+ARMS = _table(
+    treatment=("Treated", "People who get the campaign."),
+    business_as_usual=("Usual programme", "People who get what they got before the campaign."),
+    no_contact=("Held out", "People who are sent nothing, to see what they do by themselves."),
+)
+
+AGAINST: Mapping[str, str] = MappingProxyType(
+    {"no_contact": "sending nothing", "business_as_usual": "the usual programme"}
+)
+"""What a treatment is compared with, after "more than"."""
+
+BLOCKED = _table(
+    consent_withdrawn=("Withdrew consent", "They said no; they were taken off every list at once."),
+    excluded=("On an exclusion list", "A list of the shop says that nobody may write to them."),
+    no_address=("No usable address", "There is no valid address to write to."),
+    no_consent=("Never gave consent", "No record of consent for this purpose; silence means no."),
+    same_vendor_record=(
+        "Same record as somebody else",
+        "At the destination they share one record with another person, who stands for both.",
+    ),
+    not_at_destination=(
+        "Unknown at the destination",
+        "The destination has no record of them and the configuration does not create one.",
+    ),
+    excluded_from_campaign=(
+        "Excluded from this campaign",
+        "An exclusion list keeps them out of this campaign only.",
+    ),
+    outranked=(
+        "In a campaign that goes first",
+        "A campaign higher on the priority list addresses them.",
+    ),
+    global_holdout=(
+        "In the global holdout",
+        "No campaign addresses them, so that all campaigns together can be measured.",
+    ),
+)
+"""Why a member of a segment has no arm."""
+
+OUTCOMES = _table(
+    delivered=("Delivered", "The destination confirmed it."),
+    deferred=("Not confirmed", "No clear answer, or not just now; the next run sends it again."),
+    rejected=("Refused", "The destination refuses the record; it waits until its data changes."),
+    suppressed=("Person refused", "The destination may not be used to reach this person."),
+    missing=("Not found", "The destination has no such record and none may be created."),
+    skipped=("Held back", "Something changed between the plan and the sending."),
+    unsent=("Never tried", "The destination was given up before their turn; the next run sends."),
+)
+
+ISSUES = _table(
+    OBJECT_NOT_FOUND=("Record not found", "The record was deleted or merged at the destination."),
+    NOT_FOUND=("Record not found", "The record was deleted or merged at the destination."),
+    NO_RECORD=("No record to add", "The person's record could not be written first."),
+    INVALID_EMAIL=("Address refused", "The destination does not accept the address."),
+    INVALID_DATE=("Date refused", "The destination does not accept a date that was sent."),
+    INVALID_INTEGER=("Number refused", "The destination expects a whole number."),
+    INVALID_OPTION=(
+        "Option unknown",
+        "The property at the destination has no such option; add it there.",
+    ),
+    VALIDATION_ERROR=("Value refused", "The destination does not accept a value that was sent."),
+    BLOCKLISTED=("Erased there", "The person was erased at the destination and is locked out."),
+    GDPR_BLOCKLISTED=("Erased there", "The person was erased there and is locked out."),
+    CONFLICT=("Two records claim it", "Another record at the destination holds the address."),
+    DUPLICATE_RECORD=("Sent twice", "The destination sees the same record twice."),
+    TOO_LONG=("Value too long", "The destination allows fewer characters."),
+    RATE_LIMITS=("Limit reached", "The destination's request limit was reached."),
+    RATE_LIMIT=("Limit reached", "The destination's request limit was reached."),
+    LOCKED=("Locked just now", "The destination was changing the record itself."),
+    INTERNAL_ERROR=("Fault at the destination", "The destination had a fault of its own."),
+    MIGRATION_IN_PROGRESS=("Moving house", "The destination is moving its data."),
+    NO_ANSWER=("No answer for it", "The answer did not mention this record."),
+    REFUSED=("Refused", "The destination gave no reason."),
+    REJECTED=("Refused", "The destination gave no reason."),
+    permission=("Consent ended", "They withdrew or were excluded after the plan was made."),
+    moved=("Changed meanwhile", "Another run changed the record after the plan was made."),
+)
+"""Why a change did not get through."""
+
+GUARDS = _table(
+    removals_above=("Many would leave", ""),
+    additions_above=("Many would join", ""),
+    empty_segment=("A segment is empty", ""),
+    new_billable_profiles_above=("New billable people", ""),
+    budget=("Over budget", ""),
+    first_sync=("First sync", ""),
+    over_people=("Many people at once", ""),
+    deleted_list=("A list was deleted", ""),
+    source=("Source data", ""),
+)
+
+RUN_STATUS = _table(
+    succeeded=("Succeeded", "Everything that was planned got through."),
+    partial=(
+        "Partly delivered",
+        "Some of it did not get through; see what was refused.",
+    ),
+    held=("Held", "A guard stopped the run; only withdrawals were carried out."),
+    interrupted=("Interrupted", "The run was cut off; the next one takes up where it stopped."),
+    failed=("Failed", "The run stopped with an error."),
+    running=("Running", "The run has not finished."),
+)
+
+LISTS = _table(
+    new=("new", "made by this run"),
+    adopted=("adopted", "found at the destination; its own members are left alone"),
+    kept=("kept", ""),
+    deleted=("deleted there", "somebody deleted it at the destination"),
+)
+
+LEVELS = _table(
+    ok=("All well", ""), note=("Note", ""), warning=("Warning", ""), error=("Error", "")
+)
+
+LEFT_OUT = _table(
+    exact_duplicates=("exact copies", ""),
+    filtered=("not part of the table", ""),
+    folded_into_groups=("lines joined to one order", ""),
+    cancelled=("cancelled", ""),
+    after_as_of=("later than the report's data", ""),
+    customer_after_as_of=("customer joined later", ""),
+    test_account=("test accounts", ""),
+    missing_customer=("without a customer", ""),
+    unknown_customer=("customer not known", ""),
+    missing_customer_id=("without a customer number", ""),
+    missing_order_id=("without an order number", ""),
+    missing_ordered_at=("without a time", ""),
+    missing_at=("without a time", ""),
+    missing_gross=("without an amount", ""),
+    missing_net_revenue=("without an amount", ""),
+    missing_price=("without a price", ""),
+    missing_quantity=("without a quantity", ""),
+    missing_product_id=("without a product", ""),
+    missing_purpose=("without a purpose", ""),
+    missing_channel=("without a channel", ""),
+    negative_gross=("negative amount", ""),
+    negative_price=("negative price", ""),
+    negative_discount=("negative discount", ""),
+    negative_refund=("negative refund", ""),
+    discount_above_gross=("discount above the amount", ""),
+    refund_above_paid=("refund above what was paid", ""),
+    above_max_order_value=("impossibly large order", ""),
+    order_not_kept=("order left out", ""),
+    other_purpose=("another purpose", ""),
+    unreadable_person=("person not readable", ""),
+    unknown_status=("status not understood", ""),
+    invalid_email=("address not valid", ""),
+    email_shared=("address shared", ""),
+    email_never_merged=("shared office address", ""),
+    email_of_too_many_customers=("address of too many people", ""),
+)
+"""Why a row did not come out of a step, or came out without one of its values."""
+
+
+def label(name: str) -> str:
+    """A name of the configuration for people: ``win_back`` reads "win back"."""
+    return name.replace("_", " ").strip() or name
+
+
+def title(name: str) -> str:
+    """A name at the beginning of a line."""
+    text = label(name)
+    return text[:1].upper() + text[1:]
+
+
+def left_out(code: str) -> str:
+    """Why a row was left out; the user's own rules are named as they are."""
+    return LEFT_OUT[code].title if code in LEFT_OUT else label(code)
+
+
+def metric_label(lift: LiftRow) -> str:
+    """A metric for people: ``revenue_per_person_30d`` reads "revenue per person"."""
+    return label(re.sub(rf"_{lift.window_days}d$", "", lift.metric))
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a metric's differences are spoken of.
+
+    Attributes:
+        per_person: Unit of the difference.
+        total: Unit of the difference times the people.
+        scale: The difference times this, before it is spoken.
+    """
+
+    per_person: str
+    total: str
+    scale: float = 1.0
+
+
+def unit_of(kind: str, currency: str) -> Unit:
+    """The units of a sum, a count or a share."""
+    if kind == "sum":
+        return Unit(currency, currency)
+    if kind == "share":
+        return Unit("percentage points", "people", 100.0)
+    return Unit("orders", "orders")
+
+
+def mean_text(value: float | None, kind: str, currency: str) -> str:
+    """One arm's outcome per person, in the metric's unit."""
+    if value is None:
+        return "–"
+    if kind == "share":
+        return f"{100 * value:.2f}{NBSP}%"
+    return f"{value:,.2f}{NBSP}{currency}" if kind == "sum" else f"{value:,.3f}"
+
+
+def axis_labels(axis: RfmAxis, currency: str) -> tuple[str, ...]:
+    """What each score of an RFM dimension means, from score 1 upwards.
+
+    Returns:
+        Such as ``more than 400 days ago``, ``2 orders`` or ``60 to 149 EUR``; ``nobody`` for a
+        score that the cut points leave without values.
+    """
+    closed_above = axis.method == "quantile"
+    bounds = [-math.inf, *axis.edges, math.inf]
+    pieces = [
+        _piece(axis.dimension, low, high, closed_above=closed_above, currency=currency)
+        for low, high in zip(bounds, bounds[1:], strict=False)
+    ]
+    if axis.reverse:
+        pieces.reverse()
+    empty = set(axis.empty_bins)
+    return tuple("nobody" if i in empty else text for i, text in enumerate(pieces, start=1))
+
+
+def _piece(dimension: str, low: float, high: float, *, closed_above: bool, currency: str) -> str:
+    """One score's values: ``(low, high]`` when closed above, else ``[low, high)``."""
+    if dimension == "monetary":
+        if math.isinf(low):
+            return f"up to {money(high, currency)}"
+        if math.isinf(high):
+            return f"above {money(low, currency)}" if closed_above else f"{money(low, currency)} +"
+        return f"{money(low, currency).partition(NBSP)[0]} to {money(high, currency)}"
+    # Days and orders are whole numbers, so the first and last that belong can be named.
+    least = 0 if dimension == "recency" else 1
+    if not math.isinf(low):
+        least = math.floor(low) + 1 if closed_above else math.ceil(low)
+    most = math.inf
+    if not math.isinf(high):
+        most = math.floor(high) if closed_above else math.ceil(high) - 1
+    unit = "days" if dimension == "recency" else "orders"
+    if most < least:
+        return "nobody"
+    if math.isinf(most):
+        text, last = f"{count(least)} or more", 2.0
+    elif least == most:
+        text, last = count(least), most
+    else:
+        text, last = f"{count(least)} to {count(most)}", most
+    return f"{text} {unit if last != 1 else unit[:-1]}"
