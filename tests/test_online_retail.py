@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
@@ -22,26 +22,9 @@ import pytest
 
 from connector.config.load import load_config
 from connector.config.root import Config
-from connector.features.build import build_features
-from connector.features.orders import orders_pack, rfm_pack
-from connector.models.cuts import CutSpec
-from connector.models.rfm import RfmModel, RfmSpec, fit, group_sizes, predict
-from connector.profiles.consent import ConsentReport, grant_permissions, resolve_consent
-from connector.profiles.customers import clean_customers
-from connector.profiles.identity import IdentityReport, stitch
-from connector.profiles.orders import clean_items, clean_orders
-from connector.profiles.people import build_profiles
-from connector.profiles.spec import (
-    ConsentSpec,
-    CustomersSpec,
-    IdentitySpec,
-    OrdersSpec,
-    PersonKey,
-    StepReport,
-)
-from connector.sources.mapping import map_table
-from connector.sources.spec import Dedupe, TableReport, TableSpec
+from connector.models.rfm import group_sizes
 from connector.warehouse.duckdb import DuckDBWarehouse
+from tests.understanding import Understood, understand
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "online_retail"
@@ -188,24 +171,6 @@ def test_the_file_is_the_published_one(expected):
 # ------------------------------------------------------------------ the engine
 
 
-@dataclass(frozen=True)
-class Run:
-    """The understanding half of a run, step by step on the engine's own functions."""
-
-    warehouse: DuckDBWarehouse
-    tables: dict[str, TableReport]
-    customers: StepReport
-    identity: IdentityReport
-    consent: ConsentReport
-    orders: StepReport
-    items: StepReport
-    n_granted: int
-    model: RfmModel
-
-    def frame(self, sql: str) -> pd.DataFrame:
-        return self.warehouse.batches(sql).read_all().to_pandas()
-
-
 @pytest.fixture(scope="module")
 def config() -> Config:
     environ = {
@@ -218,58 +183,11 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="module")
-def run(config) -> Run:
-    with DuckDBWarehouse() as warehouse:
-        yield _understand(warehouse, config)
-
-
-def _understand(warehouse: DuckDBWarehouse, config: Config) -> Run:
+def run(config) -> Iterator[Understood]:
     as_of = config.project.instant(datetime(2030, 1, 1, tzinfo=UTC))
     assert as_of == AS_OF
-    warehouse.attach_parquet("lines", config.resolve(config.sources["lines"].path))
-    reports = {}
-    consent = config.consent
-    specs = [
-        TableSpec(
-            name=name,
-            relation=table.source,
-            columns=dict(table.columns),
-            dedupe=Dedupe.EXACT if table.dedupe else Dedupe.KEEP,
-            filter=table.filter or "",
-            quarantine=dict(table.quarantine),
-            group_by=tuple(table.group_by),
-        )
-        for name, table in config.tables.items()
-    ]
-    specs.append(TableSpec("consents", consent.source, dict(consent.columns)))
-    for spec in specs:
-        reports[spec.name] = map_table(warehouse, spec, timezone=config.project.timezone)
-    customers = clean_customers(warehouse, CustomersSpec(), as_of=as_of)
-    identity = stitch(warehouse, IdentitySpec(), mint_key="key")
-    consent_spec = ConsentSpec(
-        key=PersonKey(consent.key), granted=consent.granted, withdrawn=consent.withdrawn
-    )
-    consent_report = resolve_consent(warehouse, consent_spec, as_of=as_of)
-    build_profiles(warehouse, consent_spec)
-    n_granted = grant_permissions(warehouse, consent_spec)
-    orders_spec = OrdersSpec(
-        net_revenue=config.tables.orders.net_revenue or "", max_order_value=None
-    )
-    orders = clean_orders(warehouse, orders_spec, as_of=as_of)
-    items = clean_items(warehouse)
-    rfm = config.models.rfm
-    build_features(warehouse, [rfm_pack(rfm.window.days), orders_pack()], as_of=as_of)
-    spec = RfmSpec(
-        window_days=rfm.window.days,
-        recency=CutSpec.quantile(rfm.recency.bins),
-        frequency=CutSpec.quantile(rfm.frequency.bins),
-        monetary=CutSpec.quantile(rfm.monetary.bins),
-    )
-    model = fit(warehouse, spec, as_of=as_of)
-    predict(warehouse, model)
-    return Run(
-        warehouse, reports, customers, identity, consent_report, orders, items, n_granted, model
-    )
+    with DuckDBWarehouse() as warehouse:
+        yield understand(warehouse, config, as_of)
 
 
 def test_every_line_has_the_expected_fate(run, expected):
@@ -370,7 +288,8 @@ def test_cut_points_are_numpys_quintiles(run, expected):
 def test_scores_and_group_sizes(run, expected):
     found = (
         run.frame(
-            'SELECT p.customer_id, s."rfm.r" AS r, s."rfm.f" AS f, s."rfm.m" AS m, s."rfm.group" AS g'
+            'SELECT p.customer_id, s."rfm.r" AS r, s."rfm.f" AS f, s."rfm.m" AS m,'
+            ' s."rfm.group" AS g'
             " FROM rfm_scores AS s JOIN profiles AS p ON p.profile_id = s.profile_id"
         )
         .set_index("customer_id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -143,6 +143,8 @@ def build_shop(
     staff_orders = _history(
         seed, "staff orders", staff, goods, when, (start_s, until_s), len(orders)
     )
+    # One fault a row: an order of a test account is not cancelled as well.
+    staff_orders = replace(staff_orders, cancelled=np.zeros(len(staff_orders), dtype=np.bool_))
 
     addresses = draw_addresses(stream(seed, "addresses"), n_customers)
     staff_emails: list[str | None] = [f"test{i:03d}@{STAFF_DOMAIN}" for i in range(N_TEST_ACCOUNTS)]

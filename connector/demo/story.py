@@ -26,7 +26,7 @@ SECOND_RUN = datetime(2026, 4, 6, 4, 0, tzinfo=UTC)
 
 EFFECTS: Mapping[str, Effect] = MappingProxyType(
     {
-        "winback": Effect(rate_factor=1.8),
+        "winback": Effect(rate_factor=2.2),
         "vip_early": Effect(rate_factor=1.0),
         "second_order": Effect(rate_factor=1.15),
     }
