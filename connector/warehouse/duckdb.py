@@ -196,11 +196,15 @@ class DuckDBWarehouse:
             SourceError: The data has a type that the engine does not hold.
         """
         self._drop_unless(name, "TABLE")
+        # A cursor of its own: the connection may be in the middle of somebody else's result.
+        cursor = self._connection.cursor()
         try:
-            self._connection.register("_incoming", data)
-            self._execute(f"CREATE OR REPLACE TABLE {quote(name)} AS SELECT * FROM _incoming", name)
+            cursor.register("_incoming", data)
+            cursor.execute(f"CREATE OR REPLACE TABLE {quote(name)} AS SELECT * FROM _incoming")
+        except duckdb.Error as problem:
+            raise _translated(name, problem) from None
         finally:
-            self._connection.unregister("_incoming")
+            cursor.close()
 
     def columns(self, name: str) -> Mapping[str, str]:
         """Column name -> type of a relation, also ``source.table``; empty when there is none."""
@@ -250,7 +254,7 @@ class DuckDBWarehouse:
 
     def _execute(self, sql: str, name: str) -> None:
         try:
-            self._connection.execute(sql)
+            self._connection.execute(sql).fetchall()
         except duckdb.Error as problem:
             raise _translated(name, problem) from None
 
