@@ -14,8 +14,8 @@ estimate out first, so that both tails err equally often. So:
 
 Where baskets are capped, both tails are nominal from 45 expected buyers on, whatever their spread.
 Without a cap, Hall's false "lift" is 3.8 % at 45 expected buyers (lognormal sigma 0.9), 4.3 % at
-sigma 1 and 7.3 % at sigma 1.3, and 2.7, 2.9 and 4.2 % at 225: a few huge orders are in no holdout of
-that size, so no correction can see them. ``bench/lift_coverage.md`` has the tables.
+sigma 1 and 7.3 % at sigma 1.3, and 2.7, 2.9 and 4.2 % at 225: a few huge orders are in no holdout
+of that size, so no correction can see them. ``bench/lift_coverage.md`` has the tables.
 
 Treatment comes first in every signature; a positive difference means that treatment is higher.
 """
