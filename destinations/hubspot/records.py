@@ -39,6 +39,8 @@ from destinations.values import as_text, set_aside
 
 _ADDRESSES = (MATCH_PROPERTY, "hs_additional_emails")
 _BATCH = HUBSPOT_OBJECT_BATCH.value
+_SYSTEMIC_FROM = 10
+"""So many new contacts refused alike, and none taken, are not so many bad records."""
 
 Values = Mapping[str, str]
 KeyT = TypeVar("KeyT", bound=str)
@@ -200,13 +202,30 @@ class Records:
             verdicts = self._update(updates)
             if not creations:
                 return verdicts
-            if any(one.outcome is Outcome.DELIVERED for one in verdicts.values()):
-                return verdicts | isolate(self._create, creations)
-            return verdicts | self._create(creations)
+            if updates:
+                return verdicts | self._create_apart(creations)
+            return self._create(creations)
         except RefusedError as error:
             if len(updates) + len(creations) > 1:
                 raise
             return {key: rejected(error) for key in (*updates, *creations)}
+
+    def _create_apart(self, creations: Mapping[str, Values]) -> dict[str, Verdict]:
+        """Create when the batch's updates are applied already.
+
+        Raises:
+            PermanentError: None of many gets through: a rule of the account, nobody's own fault.
+        """
+        verdicts = isolate(self._create, creations)
+        codes = {one.code for one in verdicts.values() if one.outcome is Outcome.REJECTED}
+        refused = all(one.outcome is Outcome.REJECTED for one in verdicts.values())
+        if refused and len(codes) == 1 and len(verdicts) >= _SYSTEMIC_FROM:
+            raise PermanentError(
+                f"{self._name}: HubSpot refuses every one of {len(verdicts)} new contacts"
+                f" ({codes.pop()}).",
+                hint="Check the account's validation rules and required properties.",
+            )
+        return verdicts
 
     def _refuse_protected(self, changes: Sequence[Change]) -> None:
         for name in sorted({name for change in changes for name in change.properties}):

@@ -341,6 +341,13 @@ class TestRecords:
         }
         assert len(controls.contacts()) == 4
 
+    def test_a_rule_that_refuses_every_new_contact_is_nobodys_fault(self, controls, make):
+        ids = known(controls, 1)
+        controls.poison([f"p{n}@example.org" for n in range(2, 30)], "REQUIRED_FIELD")
+        batch = [record(1, record_id=ids[0]), *(record(n) for n in range(2, 30))]
+        with pytest.raises(PermanentError, match="every one of 28 new contacts"):
+            make(create_missing=True).push(None, batch)
+
     @pytest.mark.parametrize("creating", [False, True])
     def test_an_unknown_property_is_nobodys_fault(self, controls, make, creating):
         if not creating:
