@@ -6,6 +6,7 @@
 * :mod:`connector.lift.health` - sample-ratio mismatch and empty arms.
 * :mod:`connector.lift.power` - what a campaign of a given size can show, before it starts.
 * :mod:`connector.lift.verdict` - one word and one sentence for a marketer.
+* :mod:`connector.lift.result` - the numbers, the word and the sentence of one comparison.
 * :mod:`connector.lift.analysis` - all of these in a row, for every campaign.
 
 People become three moments and two counts per arm in the warehouse; from there on everything is
