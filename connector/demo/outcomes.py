@@ -136,6 +136,7 @@ def advance_shop(
         added = [_added_orders(world, treatment) for treatment in treatments]
         orders = _numbered([kept, *added], next_order)
 
+        connection.begin()
         n_refunds = settle_orders(connection, from_s, until_s)
         _write(connection, world, new, orders)
         n_changed = change_emails(connection, stream(seed, "moves", from_s), from_s, until_s)
@@ -155,6 +156,7 @@ def advance_shop(
                 arrivals_per_day=arrivals,
             ),
         )
+        connection.commit()
     return Advance(
         n_orders=sum(len(batch) for batch in orders),
         n_orders_by_effect=sum(len(batch) for batch in added),
