@@ -100,7 +100,7 @@ def test_the_past_does_move_features(worlds):
 
 
 def test_a_planted_leak_is_found():
-    """A pack that dates rows by the customer's birth, not by the order's own time, sees too much."""
+    """A pack that dates rows by the customer's birth and not by their own time sees too much."""
     leak = FeaturePack(
         "leak",
         "orders_with_birth",
