@@ -52,6 +52,15 @@ class DestinationSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ListSpec:
+    """One arm's list at one destination."""
+
+    destination: str
+    arm: Arm
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignSpec:
     """One campaign, as the planner sees it.
 
@@ -60,7 +69,7 @@ class CampaignSpec:
         segment: The segment that it addresses.
         destinations: Where its lists live.
         shares: Arm -> share of the eligible, adding up to 1.
-        lists: Arm -> list name; arms without one get no list.
+        lists: Every list of the campaign; arms without one get none.
         epoch: Randomisation epoch; a new one draws anew.
         active: Whether the campaign runs at this instant (between its start and end).
         constants: Vendor property -> fixed value, for the treatment arm only.
@@ -74,7 +83,7 @@ class CampaignSpec:
     segment: str
     destinations: tuple[str, ...]
     shares: Mapping[Arm, float]
-    lists: Mapping[Arm, str]
+    lists: tuple[ListSpec, ...]
     epoch: int = 1
     active: bool = True
     constants: Mapping[str, PropertyValue] = field(default_factory=dict)
@@ -126,11 +135,10 @@ def load_specs(
         con,
         "cfg_audiences(destination TEXT, campaign TEXT, arm TEXT, name TEXT)",
         [
-            (d, c.name, arm.value, name)
+            (one.destination, c.name, one.arm.value, one.name)
             for c in campaigns
-            for d in c.destinations
-            if d in lists
-            for arm, name in c.lists.items()
+            for one in c.lists
+            if one.destination in lists
         ],
     )
     _table(

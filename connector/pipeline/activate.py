@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList, load_specs
-from connector.domain import Arm, Audience, Field, Outcome, Stage
+from connector.domain import Arm, Audience, Field, FieldType, Outcome, Stage
 from connector.errors import DestinationError, GuardError
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
@@ -169,6 +169,10 @@ def make_plan(
             con.execute("SELECT segment, count(*) FROM segment_members GROUP BY 1 ORDER BY 1").fetchall()
         ),
         n_changes=int(count[0]) if count else 0,
+        fields={
+            name: [dataclasses.asdict(one) for one in fields]
+            for name, fields in activation.fields.items()
+        },
         **(header_extra or {}),
     )
     plan = document.write_plan(con, folder / plan_id, header)
@@ -387,7 +391,6 @@ class ApplyReport:
 
 
 def apply_plan(
-    con: duckdb.DuckDBPyConnection,
     state: State,
     activation: Activation,
     plan: Plan,
@@ -401,7 +404,6 @@ def apply_plan(
     """Carry a plan out: explicit withdrawals first, then (unless a guard holds) everything else.
 
     Args:
-        con: Any DuckDB connection; scans the plan's table.
         state: The state database, under its lock.
         activation: The configuration's part.
         plan: The plan.
@@ -439,20 +441,18 @@ def apply_plan(
             config_version=header.config_digest,
         )
         journal.log_arms(plan.side_table("new_arms"), run_id=run_id, config_version=header.config_digest)
-    pushes = _pushes(con, state, activation, plan, no_longer_permitted or {}, progress)
-    _run_stage(con, state, pushes, plan, Stage.WITHDRAW, now=now)
+    pushes = _pushes(state, activation, plan, no_longer_permitted or {}, progress)
+    _run_stage(state, pushes, plan, Stage.WITHDRAW, now=now)
     if not held:
-        for push, _ in pushes.values():
-            _prepare(push, activation)
+        for push in pushes.values():
+            _prepare(push, header)
         _release(plan, pushes)
         for stage in (Stage.LEAVE, Stage.RECORDS, Stage.JOIN):
-            _run_stage(con, state, pushes, plan, stage, now=now)
-    for push, _ in pushes.values():
+            _run_stage(state, pushes, plan, stage, now=now)
+    for push in pushes.values():
         push.flush()
-    reports = tuple(push.report for push, _ in pushes.values())
-    report = ApplyReport(
-        run_id, header.plan_id, _status(reports, held), reports, tuple(held)
-    )
+    reports = tuple(push.report for push in pushes.values())
+    report = ApplyReport(run_id, header.plan_id, _status(reports, held), reports, tuple(held))
     journal.store_issues(
         run_id, [dataclasses.asdict(issue) for r in reports for issue in r.issues], now=now
     )
@@ -484,30 +484,21 @@ def _check_plan(journal: Journal, header: Header, activation: Activation) -> Non
 
 
 def _pushes(
-    con: duckdb.DuckDBPyConnection,
     state: State,
     activation: Activation,
     plan: Plan,
     barred: Mapping[str, Collection[str]],
     progress: Progress,
-) -> dict[str, tuple[DestinationPush, Destination]]:
-    path = str(plan.changes_path).replace("'", "''")
-    totals = dict(
-        con.execute(f"SELECT destination, count(*) FROM read_parquet('{path}') GROUP BY 1 ORDER BY 1").fetchall()
-    )
-    pushes: dict[str, tuple[DestinationPush, Destination]] = {}
-    for name, total in totals.items():
-        adapter = activation.destinations[name]
-        pushes[name] = (
-            DestinationPush(
-                adapter,
-                state,
-                no_longer_permitted=barred.get(name, ()),
-                progress=_counter(progress, f"sending to {name}", total),
-            ),
-            adapter,
+) -> dict[str, DestinationPush]:
+    return {
+        name: DestinationPush(
+            activation.destinations[name],
+            state,
+            no_longer_permitted=barred.get(name, ()),
+            progress=_counter(progress, f"sending to {name}", total),
         )
-    return pushes
+        for name, total in sorted(plan.totals().items())
+    }
 
 
 def _counter(progress: Progress, what: str, total: int) -> Callable[[int], None]:
@@ -521,10 +512,13 @@ def _counter(progress: Progress, what: str, total: int) -> Callable[[int], None]
     return count
 
 
-def _prepare(push: DestinationPush, activation: Activation) -> None:
+def _prepare(push: DestinationPush, header: Header) -> None:
     """Create missing properties, before anything is written to them."""
     adapter = push.destination
-    fields = activation.fields.get(adapter.name, ())
+    fields = [
+        Field(one["name"], one["label"], FieldType(one["type"]), one["description"])
+        for one in header.fields.get(adapter.name, ())
+    ]
     if fields and isinstance(adapter, DefinesFields) and push.report.error is None:
         try:
             adapter.ensure_fields(fields)
@@ -532,25 +526,25 @@ def _prepare(push: DestinationPush, activation: Activation) -> None:
             push.report.error = error
 
 
-def _release(plan: Plan, pushes: Mapping[str, tuple[DestinationPush, Destination]]) -> None:
+def _release(plan: Plan, pushes: Mapping[str, DestinationPush]) -> None:
     released: dict[str, dict[str, list[str]]] = {}
     for row in plan.side_table("released").to_pylist():
         released.setdefault(row["destination"], {}).setdefault(row["audience_id"], []).append(row["match_key"])
     for destination, memberships in released.items():
         if destination in pushes:
-            pushes[destination][0].release(memberships)
+            pushes[destination].release(memberships)
 
 
 def _run_stage(
-    con: duckdb.DuckDBPyConnection,
     state: State,
-    pushes: Mapping[str, tuple[DestinationPush, Destination]],
+    pushes: Mapping[str, DestinationPush],
     plan: Plan,
     stage: Stage,
     *,
     now: datetime,
 ) -> None:
-    for name, (push, adapter) in pushes.items():
+    for name, push in pushes.items():
+        adapter = push.destination
         if push.report.error is None:
             try:
                 audiences = _audiences(state, adapter, plan, stage, now=now)

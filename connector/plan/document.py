@@ -151,6 +151,7 @@ class Header:
     migration: tuple[Mapping[str, Any], ...] = ()
     model_versions: Mapping[str, int] = field(default_factory=dict)
     table_counts: Mapping[str, int] = field(default_factory=dict)
+    fields: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     n_changes: int = 0
     format: int = FORMAT
 
@@ -213,6 +214,14 @@ class Plan:
 
         return pq.read_table(self.folder / f"{name}.parquet")
 
+    def totals(self) -> dict[str, int]:
+        """Changes of each destination."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        column = pq.read_table(self.changes_path, columns=["destination"])["destination"]
+        return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
+
     @property
     def changes_path(self) -> Path:
         """The table of changes."""
@@ -242,6 +251,8 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
 
     Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``new_labels``, ``new_segment_state``.
     """
+    import pyarrow.parquet as pq
+
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = {
         "changes": f"SELECT {', '.join(COLUMNS)} FROM changes ORDER BY change_id",
@@ -254,8 +265,11 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
     previous = os.umask(0o077)
     try:
         for name, sql in sources.items():
-            path = str(folder / f"{name}.parquet").replace("'", "''")
-            con.execute(f"COPY ({sql}) TO '{path}' (FORMAT parquet)")
+            # Through Arrow, not COPY: a sealed workspace may not touch files.
+            reader = con.sql(sql).to_arrow_reader(10_000)
+            with pq.ParquetWriter(folder / f"{name}.parquet", reader.schema) as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
         (folder / "plan.json").write_text(
             json.dumps(header.to_json(), indent=2, ensure_ascii=False, default=str), encoding="utf-8"
         )

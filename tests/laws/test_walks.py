@@ -84,7 +84,7 @@ def _world(seed: int) -> World:
     if rng.random() < 0.3:
         stranger = vendor.add_contact(f"stranger-{name}@example.org")
         some = vendor.by_email(f"c0-{name}@example.com")
-        list_name = world.campaigns[0].lists[Arm.TREATMENT]
+        list_name = world.campaigns[0].lists[0].name
         members = vendor.lists[vendor.ensure_audience(list_name).audience_id][1]
         members.update({stranger} | ({some.record_id} if some else set()))
         world.foreign[list_name] = set(members)
@@ -184,10 +184,10 @@ def _check(engine: Engine, world: World) -> None:
             earliest[key] = at
             world.arm_log[key] = arm
     for spec in world.campaigns:
-        for arm, list_name in spec.lists.items():
-            expected = {vendor.by_email(e).record_id for e in world.expected_members(spec, arm)}
-            foreign = world.foreign.get(list_name, set())
-            assert vendor.members_of(list_name) == expected | foreign, (spec.name, arm)
+        for one in spec.lists:
+            expected = {vendor.by_email(e).record_id for e in world.expected_members(spec, one.arm)}
+            foreign = world.foreign.get(one.name, set())
+            assert vendor.members_of(one.name) == expected | foreign, (spec.name, one.arm)
     for contact in vendor.contacts.values():
         owners = [p for p in world.people.values() if p.email in contact.emails]
         expected = {}

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from connector.audiences.specs import CampaignSpec, DestinationSpec
+from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec
 from connector.domain import (
     Action,
     Arm,
@@ -399,7 +399,7 @@ class Engine:
     ) -> activate.ApplyReport:
         self.now += timedelta(minutes=1)
         return activate.apply_plan(
-            self.con, self.state, self.activation(limits), plan, now=self.now, **options
+            self.state, self.activation(limits), plan, now=self.now, **options
         )
 
     def sync(self) -> activate.ApplyReport:
@@ -414,9 +414,9 @@ def campaign(name: str, segment: str, destination: str = "vendor", **shares: flo
         segment=segment,
         destinations=(destination,),
         shares=parts,
-        lists={
-            Arm.TREATMENT: f"world | {name}",
-            Arm.BUSINESS_AS_USUAL: f"world | {name} | business as usual",
-        },
+        lists=(
+            ListSpec(destination, Arm.TREATMENT, f"world | {name}"),
+            ListSpec(destination, Arm.BUSINESS_AS_USUAL, f"world | {name} | business as usual"),
+        ),
         constants={f"{name}_offer": "15_percent"},
     )

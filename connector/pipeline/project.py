@@ -1,0 +1,333 @@
+"""One project: its file, its state, its destinations and its clock; every command is a method here.
+
+The clock is an argument, so that the demo and the tests let time pass without waiting for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connector import registry
+from connector.audiences import reach
+from connector.audiences.specs import load_specs
+from connector.config import Config, load_config
+from connector.domain import Stage
+from connector.errors import ConfigError
+from connector.pipeline import activate, publish, specs
+from connector.pipeline.understand import Understanding, open_warehouse, remember, understand
+from connector.plan.document import Plan, quality_rows, read_plan
+from connector.ports import Destination
+from connector.profiles import consent, customers, exclusion, identity, people
+from connector.sources import mapping
+from connector.state.database import State
+from connector.state.journal import Journal
+from connector.warehouse.duckdb import DuckDBWarehouse
+
+PATH_OPTIONS = ("path",)
+"""Adapter options that are paths, meant relative to the configuration."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Project:
+    """A configuration with everything that its commands work on.
+
+    Attributes:
+        config: The configuration.
+        state: The state database.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Callable[[], datetime] = _now,
+        identity_key: str | None = None,
+        progress: activate.Progress = lambda _what, _done, _total: None,
+    ) -> None:
+        """Open the state of a configuration; destinations are built when they are first needed.
+
+        Args:
+            config: The configuration.
+            clock: Tells the present, aware.
+            identity_key: For a new state folder; see :meth:`connector.state.database.State.open`.
+            progress: Told what goes on.
+        """
+        folder = config.resolve(config.project.state)
+        if "://" in folder:
+            raise ConfigError(
+                f"{config.locate('project.state')}: project.state is an address; this version keeps"
+                " its state in a folder.",
+                hint="Give a folder, such as ./state.",
+            )
+        self.config = config
+        self.state = State.open(Path(folder), identity_key=identity_key)
+        self._clock = clock
+        self._progress = progress
+        self._destinations: dict[str, Destination] | None = None
+
+    @classmethod
+    def open(cls, path: Path, **options: Any) -> Project:
+        """Read a configuration file and open its project."""
+        return cls(load_config(path), **options)
+
+    def close(self) -> None:
+        """Release connections and files; safe to call twice."""
+        for destination in (self._destinations or {}).values():
+            destination.close()
+        self.state.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def now(self) -> datetime:
+        """The clock's reading."""
+        return self._clock()
+
+    @property
+    def journal(self) -> Journal:
+        """The state's journal."""
+        return Journal(self.state)
+
+    @property
+    def destinations(self) -> Mapping[str, Destination]:
+        """The adapters of the file, built on first use.
+
+        Raises:
+            ConfigError: An adapter is missing or refuses its options.
+        """
+        if self._destinations is None:
+            built = {}
+            for name, one in self.config.destinations.items():
+                options = one.adapter_options()
+                for key in PATH_OPTIONS:
+                    if isinstance(options.get(key), str):
+                        options[key] = self.config.resolve(options[key])
+                options["properties"] = dict(one.properties)
+                built[name] = registry.build(one.type, name, options)
+            self._destinations = built
+        return self._destinations
+
+    # ------------------------------------------------------------------ commands
+    def plan(self, *, out: Path | None = None, as_of: datetime | None = None) -> Plan:
+        """Make a plan; nothing changes at any vendor.
+
+        Args:
+            out: Also copy the plan to this folder.
+            as_of: Overrides the file's instant.
+        """
+        with self.state.lock("plan"):
+            return self._plan(out=out, as_of=as_of)
+
+    def apply(
+        self, folder: Path | None = None, *, approved: Collection[str] = (), approver: str = ""
+    ) -> activate.ApplyReport:
+        """Carry out a plan: the newest one, or the one in a folder."""
+        with self.state.lock("apply"):
+            plan = read_plan(folder or self._newest_plan())
+            return self._apply(plan, approved=approved, approver=approver)
+
+    def sync(
+        self,
+        *,
+        as_of: datetime | None = None,
+        approved: Collection[str] = (),
+        approver: str = "",
+    ) -> tuple[Plan, activate.ApplyReport]:
+        """Plan and apply in one go, for schedulers; guards hold what they hold."""
+        with self.state.lock("sync"):
+            plan = self._plan(as_of=as_of)
+            return plan, self._apply(plan, approved=approved, approver=approver)
+
+    def train(self, *, as_of: datetime | None = None) -> Understanding:
+        """Fit the models anew; the next plan shows whom that moves."""
+        with self.state.lock("train"), self._understood(as_of=as_of, retrain=True) as found:
+            remember(self.state, found, now=self.now)
+            return found
+
+    def summary(self, run_id: str) -> dict[str, Any] | None:
+        """What a run published about itself; None when its folder is gone."""
+        path = self.state.folder / "runs" / run_id / "summary.json"
+        if not path.exists():
+            return None
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return document
+
+    # ------------------------------------------------------------------ within
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[DuckDBWarehouse]:
+        """A workspace with the file's sources attached."""
+        warehouse = open_warehouse(self.config, spill=self.state.folder / "spill")
+        try:
+            yield warehouse
+        finally:
+            warehouse.close()
+
+    @contextlib.contextmanager
+    def _understood(
+        self, *, as_of: datetime | None = None, retrain: bool = False
+    ) -> Iterator[Understanding]:
+        with self.workspace() as warehouse:
+            yield self.understand(warehouse, as_of=as_of, retrain=retrain)
+
+    def understand(
+        self, warehouse: DuckDBWarehouse, *, as_of: datetime | None = None, retrain: bool = False
+    ) -> Understanding:
+        """The first act."""
+        return understand(
+            self.config,
+            self.state,
+            warehouse,
+            as_of=as_of or self.config.project.instant(self.now),
+            retrain=retrain,
+            progress=lambda step: self._progress(step, 0, None),
+        )
+
+    def _plan(self, *, out: Path | None = None, as_of: datetime | None = None) -> Plan:
+        journal = self.journal
+        journal.take_up(self.now)
+        with self._understood(as_of=as_of) as found:
+            versions = remember(self.state, found, now=self.now)
+            plan = activate.make_plan(
+                found.warehouse.connection,
+                self.state,
+                self.activation(found),
+                as_of=found.as_of,
+                now=self.now,
+                folder=self.state.folder / "plans",
+                extra_guards=found.guards,
+                header_extra={
+                    "quality": (
+                        *quality_rows(found.findings),
+                        *(
+                            {"table": line.table, "measure": line.measure, "n": line.n}
+                            for line in found.quality.lines
+                        ),
+                    ),
+                    "migration": tuple(
+                        {"before": m.before, "after": m.after, "people": m.n_people}
+                        for m in found.migration
+                    ),
+                    "model_versions": versions,
+                    "table_counts": dict(found.table_counts),
+                },
+                progress=self._progress,
+            )
+            publish.write_published(found, plan)
+        if out is not None:
+            shutil.copytree(plan.folder, out, dirs_exist_ok=True)
+            for path in (out, *out.rglob("*")):
+                path.chmod(0o700 if path.is_dir() else 0o600)
+        return plan
+
+    def _apply(
+        self, plan: Plan, *, approved: Collection[str], approver: str
+    ) -> activate.ApplyReport:
+        self.journal.take_up(self.now)
+        report = activate.apply_plan(
+            self.state,
+            self.activation(None),
+            plan,
+            now=self.now,
+            no_longer_permitted=self._no_longer_permitted(plan),
+            approved=approved,
+            approver=approver,
+            progress=self._progress,
+        )
+        publish.publish_run(self.state.folder, plan, report)
+        return report
+
+    def activation(self, found: Understanding | None) -> activate.Activation:
+        """What planning and applying need of the file."""
+        config = self.config
+        global_holdout = config.holdouts.global_
+        as_of = found.as_of if found else config.project.instant(self.now)
+        return activate.Activation(
+            project=config.project.name,
+            currency=config.project.currency,
+            config_digest=config.digest,
+            destinations=self.destinations,
+            destination_specs=specs.destination_specs(config, self.destinations),
+            campaigns=specs.campaign_specs(config, as_of=as_of),
+            priority_lists=specs.priority_lists(config),
+            limits=specs.guard_limits(config),
+            salt=config.holdouts.assign.salt.get_secret_value(),
+            global_holdout=(
+                None if global_holdout is None else (global_holdout.name, global_holdout.share)
+            ),
+            fields=specs.fields(
+                config,
+                found.columns if found else {},
+                {meta.name: meta for meta in found.features} if found else {},
+            ),
+            labels={"rfm": "rfm.group"},
+            max_age=config.guards.plan_max_age,
+        )
+
+    def _newest_plan(self) -> Path:
+        folders = sorted((self.state.folder / "plans").glob("plan-*/plan.json"))
+        if not folders:
+            raise ConfigError(
+                f"there is no plan in {self.state.folder / 'plans'}.", hint="Run `liftline plan` first."
+            )
+        return folders[-1].parent
+
+    def _no_longer_permitted(self, plan: Plan) -> dict[str, set[str]]:
+        """Who may not be written to any more, by the sources as they are at this moment.
+
+        Consent, exclusion lists and the customers themselves are read again: a plan may have waited
+        for a day until somebody approved it.
+        """
+        import pyarrow.dataset as ds
+
+        config = self.config
+        wanted = ds.dataset(plan.changes_path).to_table(
+            columns=["destination", "profile_id"],
+            filter=ds.field("stage") >= int(Stage.RECORDS),
+        )
+        if wanted.num_rows == 0:
+            return {}
+        now = max(self.now, config.project.instant(self.now))
+        with self.workspace() as warehouse:
+            for spec in specs.table_specs(config):
+                if spec.name in {"customers", "consents"}:
+                    mapping.map_table(warehouse, spec, timezone=config.project.timezone)
+            customers.clean_customers(warehouse, specs.customers_spec(config), as_of=now)
+            known = self.state.arrow(
+                {"keys": "SELECT kind, key_digest, profile_id FROM profile_keys"}
+            )["keys"]
+            warehouse.load("known_keys", known)
+            identity.stitch(
+                warehouse, specs.identity_spec(config), mint_key=self.state.identity_key
+            )
+            consent_spec = specs.consent_spec(config)
+            consent.resolve_consent(warehouse, consent_spec, as_of=now)
+            people.build_profiles(warehouse, consent_spec)
+            consent.grant_permissions(warehouse, consent_spec)
+            lists, _ = specs.exclusion_specs(config)
+            exclusion.build_exclusions(warehouse, lists)
+            con = warehouse.connection
+            load_specs(con, specs.destination_specs(config, self.destinations), [], [])
+            reach.build_reach(con)
+            con.register("wanted", wanted)
+            rows = con.execute(
+                "SELECT DISTINCT w.destination, w.profile_id FROM wanted w LEFT JOIN reach r"
+                " USING (destination, profile_id) WHERE r.profile_id IS NULL OR r.blocked IS NOT NULL"
+            ).fetchall()
+            con.unregister("wanted")
+        barred: dict[str, set[str]] = {}
+        for destination, profile_id in rows:
+            barred.setdefault(destination, set()).add(profile_id)
+        return barred

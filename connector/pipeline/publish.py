@@ -1,0 +1,121 @@
+"""Published artifacts: what the report, the web page and BI tools read, without personal data.
+
+Each run writes ``state/runs/<run_id>/``: ``summary.json`` (segments, RFM grid, quality, the plan's header, what was
+delivered), ``scores.parquet`` (features and scores under profile ids) and ``memberships.parquet`` (segments with
+reasons, and arms). They are computed with the plan and published when it is applied.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from connector.plan.document import Plan
+
+if TYPE_CHECKING:
+    from connector.pipeline.activate import ApplyReport
+    from connector.pipeline.understand import Understanding
+
+PRIVATE = frozenset({"email", "phone", "customer_id"})
+"""Columns of ``scored`` that are never published."""
+
+FOLDER = "published"
+
+
+def write_published(found: Understanding, plan: Plan) -> None:
+    """Write the artifacts of a plan into a folder of the plan's own."""
+    folder = plan.folder / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    con = found.warehouse.connection
+    kept = ", ".join(f'"{name}"' for name in found.columns if name not in PRIVATE)
+    queries = {
+        "scores": f"SELECT {kept} FROM scored ORDER BY profile_id",
+        "memberships": "SELECT m.segment, m.profile_id, m.reason, k.campaign, a.arm, k.blocked"
+        " FROM segment_members m LEFT JOIN candidates k ON k.segment = m.segment AND k.profile_id = m.profile_id"
+        " LEFT JOIN arms a ON a.campaign = k.campaign AND a.profile_id = k.profile_id"
+        " ORDER BY m.segment, m.profile_id, k.campaign",
+    }
+    for name, sql in queries.items():
+        reader = con.sql(sql).to_arrow_reader(100_000)
+        with pq.ParquetWriter(folder / f"{name}.parquet", reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+    (folder / "understanding.json").write_text(
+        json.dumps(describe(found), ensure_ascii=False, indent=2, default=str), encoding="utf-8"
+    )
+
+
+def describe(found: Understanding) -> dict[str, Any]:
+    """Counts and money of segments and the RFM grid, and the data's health, as plain values."""
+    con = found.warehouse.connection
+    model = found.rfm_model
+    r, f, _, _, group = (f'"{name}"' for name in model.columns)
+    (n_profiles, revenue) = con.execute(
+        "SELECT count(*), coalesce(sum(revenue_365d), 0) FROM scored"
+    ).fetchall()[0]
+    return {
+        "as_of": found.as_of.isoformat(),
+        "n_profiles": n_profiles,
+        "revenue_365d": float(revenue),
+        "segments": [
+            {"name": name, "people": people, "revenue_365d": float(revenue or 0)}
+            for name, people, revenue in con.execute(
+                "SELECT m.segment, count(*), sum(s.revenue_365d) FROM segment_members m"
+                " JOIN scored s USING (profile_id) GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+        ],
+        "rfm": {
+            "model": model.to_dict(),
+            "cells": [
+                {"r": score_r, "f": score_f, "people": people, "revenue": float(revenue or 0)}
+                for score_r, score_f, people, revenue in con.execute(
+                    f"SELECT {r}, {f}, count(*), sum(monetary) FROM scored WHERE {r} IS NOT NULL GROUP BY 1, 2"
+                    " ORDER BY 1, 2"
+                ).fetchall()
+            ],
+            "groups": [
+                {"name": name, "people": people, "revenue": float(revenue or 0)}
+                for name, people, revenue in con.execute(
+                    f"SELECT {group}, count(*), sum(monetary) FROM scored GROUP BY 1 ORDER BY 1"
+                ).fetchall()
+            ],
+        },
+        "findings": [
+            {"level": x.level.value, "subject": x.subject, "message": x.message, "hint": x.hint}
+            for x in found.findings
+        ],
+        "quality": [
+            {"table": line.table, "measure": line.measure, "n": line.n} for line in found.quality.lines
+        ],
+    }
+
+
+def publish_run(state_folder: Path, plan: Plan, report: ApplyReport) -> Path:
+    """Publish a plan's artifacts under the run that carried it out; returns the folder."""
+    folder = state_folder / "runs" / report.run_id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    source = plan.folder / FOLDER
+    for name in ("scores.parquet", "memberships.parquet"):
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+    understanding = source / "understanding.json"
+    (folder / "summary.json").write_text(
+        json.dumps(
+            {
+                "understanding": json.loads(understanding.read_text(encoding="utf-8"))
+                if understanding.exists()
+                else None,
+                "plan": plan.header.to_json(),
+                "apply": report.to_json(),
+            },
+            ensure_ascii=False,
+            indent=2,
+            default=str,
+        ),
+        encoding="utf-8",
+    )
+    return folder

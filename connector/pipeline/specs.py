@@ -1,0 +1,351 @@
+"""From the configuration to the plain values that each step takes.
+
+Steps never see the configuration; this is the one place where its names meet theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, PriorityList
+from connector.config import Config
+from connector.config.activation import Campaign, Metric
+from connector.config.data import Freshness as FreshnessConfig
+from connector.config.data import Table, TableTest
+from connector.domain import Arm, Capabilities, Field, FieldType, PropertyValue
+from connector.features.build import FeatureMeta
+from connector.lift.metrics import MetricKind, MetricSpec
+from connector.models.cuts import CutSpec
+from connector.models.rfm import RfmSpec
+from connector.plan.summary import GuardLimits
+from connector.ports import Destination, FindsRecords
+from connector.profiles import spec as profiles
+from connector.segments.rules import SegmentSpec
+from connector.sources import spec as sources
+
+ARM_SUFFIX = {
+    Arm.TREATMENT: "",
+    Arm.BUSINESS_AS_USUAL: " | business as usual",
+    Arm.NO_CONTACT: " | no contact",
+}
+"""What follows a campaign's list name for each arm's own list."""
+
+CONTENT, STRATEGY = "content.", "strategy."
+"""Prefixes of campaign properties that hold the strategy's values rather than a column."""
+
+
+# ---------------------------------------------------------------------- sources
+def table_specs(config: Config) -> list[sources.TableSpec]:
+    """Every table that the file maps, consents last."""
+    specs = [_table(name, table) for name, table in config.tables.items()]
+    if config.consent is not None:
+        consent = config.consent
+        specs.append(
+            sources.TableSpec(
+                name="consents",
+                relation=consent.source,
+                columns=dict(consent.columns),
+                freshness=_freshness(consent.freshness),
+            )
+        )
+    return specs
+
+
+def _table(name: str, table: Table) -> sources.TableSpec:
+    return sources.TableSpec(
+        name=name,
+        relation=table.source,
+        columns=dict(table.columns),
+        dedupe=sources.Dedupe.EXACT if table.dedupe == "exact" else sources.Dedupe.KEEP,
+        filter=table.filter or "",
+        quarantine=dict(table.quarantine),
+        group_by=tuple(table.group_by),
+        checks=tuple(_check(test) for test in table.tests),
+        freshness=_freshness(table.freshness),
+    )
+
+
+def _check(test: TableTest) -> sources.TableCheck:
+    inner = test.test
+    return sources.TableCheck(
+        kind=sources.CheckKind(test.kind),
+        column=inner.column,
+        to=getattr(inner, "to", ""),
+        values=tuple(str(value) for value in getattr(inner, "values", ())),
+        warn_above=inner.warn_above,
+    )
+
+
+def _freshness(freshness: FreshnessConfig | None) -> sources.Freshness | None:
+    if freshness is None:
+        return None
+    return sources.Freshness(freshness.column, freshness.warn_after, freshness.error_after)
+
+
+# ---------------------------------------------------------------------- profiles
+def customers_spec(config: Config) -> profiles.CustomersSpec:
+    """How customers are cleaned."""
+    return profiles.CustomersSpec(
+        duplicates=profiles.Duplicates(config.quality.duplicates), exclude=config.quality.exclude or ""
+    )
+
+
+def identity_spec(config: Config) -> profiles.IdentitySpec:
+    """How customers become people."""
+    return profiles.IdentitySpec(
+        shared_email=profiles.SharedEmail(config.identity.shared_email),
+        max_customers_per_email=config.identity.max_customers_per_email,
+        never_merge_on=tuple(config.identity.never_merge_on),
+    )
+
+
+def orders_spec(config: Config) -> profiles.OrdersSpec:
+    """How orders are cleaned."""
+    orders = config.tables.orders
+    limit = config.quality.max_order_value
+    return profiles.OrdersSpec(
+        duplicates=profiles.Duplicates(config.quality.duplicates),
+        net_revenue=orders.net_revenue or "gross - discount - refund",
+        cancelled=orders.cancelled or "",
+        max_order_value=None if limit is None else Decimal(str(limit)),
+    )
+
+
+def consent_spec(config: Config) -> profiles.ConsentSpec:
+    """How consent records are read."""
+    consent = config.consent
+    if consent is None:
+        return profiles.ConsentSpec()
+    return profiles.ConsentSpec(
+        key=profiles.PersonKey(consent.key),
+        granted=tuple(consent.granted),
+        withdrawn=tuple(consent.withdrawn),
+        purposes=tuple(consent.purposes or ()),
+    )
+
+
+def exclusion_specs(
+    config: Config,
+) -> tuple[list[profiles.ExclusionList], list[profiles.ExclusionRule]]:
+    """Lists in sources, and rules over features."""
+    lists, rules = [], []
+    for one in config.exclusion_lists:
+        if one.where is not None:
+            rules.append(profiles.ExclusionRule(one.name, one.where, tuple(one.applies_to or ())))
+        else:
+            lists.append(
+                profiles.ExclusionList(
+                    name=one.name,
+                    relation=one.source or "",
+                    key=profiles.PersonKey(one.key),
+                    column=one.column or "",
+                    applies_to=tuple(one.applies_to or ()),
+                )
+            )
+    return lists, rules
+
+
+# ---------------------------------------------------------------------- models and segments
+def rfm_spec(config: Config) -> RfmSpec:
+    """What the file says about the RFM model."""
+    rfm = config.models.rfm
+
+    def cut(scale: object) -> CutSpec:
+        edges = getattr(scale, "edges", None)
+        return CutSpec.fixed(edges) if edges else CutSpec.quantile(getattr(scale, "n_scores", 5))
+
+    return RfmSpec(
+        window_days=rfm.window.days,
+        recency=cut(rfm.recency),
+        frequency=cut(rfm.frequency),
+        monetary=cut(rfm.monetary),
+        groups=rfm.boxes,
+        no_orders=rfm.no_orders,
+        lapsed=rfm.lapsed,
+    )
+
+
+def segment_specs(config: Config) -> list[SegmentSpec]:
+    """Every segment."""
+    return [
+        SegmentSpec(name, members_of=tuple(one.references), where=one.where)
+        for name, one in config.segments.items()
+    ]
+
+
+# ---------------------------------------------------------------------- activation
+def destination_specs(
+    config: Config, adapters: Mapping[str, Destination]
+) -> list[DestinationSpec]:
+    """Every destination as the planner sees it."""
+    specs = []
+    for name, one in config.destinations.items():
+        able: Capabilities = adapters[name].capabilities
+        specs.append(
+            DestinationSpec(
+                name=name,
+                purpose=None if one.requires is None else one.requires.purpose,
+                channel=None if one.requires is None else one.requires.channel,
+                match_on=one.match_on,
+                creates=able.creates and one.create_missing,
+                looks_up=isinstance(adapters[name], FindsRecords),
+                needs_record_id=able.needs_record_id,
+                records=able.records,
+                memberships=able.memberships and one.membership is not None,
+                properties=dict(one.properties),
+                clears=one.on_leave == "clear",
+                to_holdouts=one.send_scores_to_holdouts,
+                recheck_missing_days=one.recheck_missing_after.total_seconds() / 86_400,
+            )
+        )
+    return specs
+
+
+def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:
+    """Every campaign as the planner sees it; active ones contain ``as_of``'s day in the project's zone."""
+    today = as_of.astimezone(config.project.zone).date()
+    exempt = set(config.holdouts.global_.exempt_campaigns) if config.holdouts.global_ else set()
+    specs = []
+    for name, one in config.campaigns.items():
+        constants, columns = campaign_properties(config, one)
+        strategy = config.strategies.get(one.strategy or "")
+        specs.append(
+            CampaignSpec(
+                name=name,
+                segment=one.segment,
+                destinations=tuple(one.to),
+                shares=dict(one.arms),
+                lists=tuple(_lists(config, name, one)),
+                epoch=one.epoch,
+                active=(one.start is None or one.start <= today)
+                and (one.end is None or today <= one.end),
+                constants=constants,
+                columns=columns,
+                exempt_from_global=name in exempt,
+                cost_per_contact=float(strategy.cost_per_contact or 0.0) if strategy else 0.0,
+                budget_per_run=None if one.budget is None else float(one.budget.per_run),
+            )
+        )
+    return specs
+
+
+def _lists(config: Config, name: str, campaign: Campaign) -> list[ListSpec]:
+    lists = []
+    for destination in campaign.to:
+        membership = config.destinations[destination].membership
+        if membership is None:
+            continue
+        base = membership.name.format(
+            project=config.project.name,
+            campaign=name,
+            segment=campaign.segment,
+            strategy=campaign.strategy or "",
+            destination=destination,
+        )
+        for arm, share in campaign.arms.items():
+            if share and (arm is not Arm.NO_CONTACT or campaign.no_contact_list):
+                lists.append(ListSpec(destination, arm, base + ARM_SUFFIX[arm]))
+    return lists
+
+
+def campaign_properties(
+    config: Config, campaign: Campaign
+) -> tuple[dict[str, PropertyValue], dict[str, str]]:
+    """A campaign's properties, split into fixed values of its strategy and columns of people."""
+    strategy = config.strategies.get(campaign.strategy or "")
+    constants: dict[str, PropertyValue] = {}
+    columns: dict[str, str] = {}
+    for prop, value in campaign.properties.items():
+        if strategy is not None and value.startswith(STRATEGY):
+            found = getattr(strategy, value.removeprefix(STRATEGY), None)
+            constants[prop] = float(found) if isinstance(found, Decimal) else found
+        elif strategy is not None and value.startswith(CONTENT):
+            constants[prop] = strategy.content.get(value.removeprefix(CONTENT))
+        else:
+            columns[prop] = value
+    return constants, columns
+
+
+def priority_lists(config: Config) -> list[PriorityList]:
+    """Every priority list."""
+    return [PriorityList(one.name, tuple(one.order)) for one in config.priority_lists]
+
+
+def guard_limits(config: Config) -> GuardLimits:
+    """The guards."""
+    guards = config.guards
+    return GuardLimits(
+        removals_above=guards.removals_above,
+        additions_above=guards.additions_above,
+        new_billable_profiles_above=guards.new_billable_profiles_above,
+        hold_empty_segment=guards.empty_segment == "hold",
+        first_sync_needs_approval=guards.needs_approval.first_sync,
+        over_people=guards.needs_approval.over_people,
+    )
+
+
+def fields(
+    config: Config, columns: Mapping[str, str], meanings: Mapping[str, FeatureMeta]
+) -> dict[str, list[Field]]:
+    """Destination -> the properties that must exist there.
+
+    Args:
+        config: The configuration.
+        columns: Columns of ``scored`` with their types.
+        meanings: Feature name -> its unit and meaning, shown at the vendor.
+    """
+    found: dict[str, list[Field]] = {}
+    for name, destination in config.destinations.items():
+        wanted: dict[str, Field] = {}
+        for prop, column in destination.properties.items():
+            wanted[prop] = _column_field(prop, column, columns, meanings)
+        for campaign in config.campaigns.values():
+            if name not in campaign.to:
+                continue
+            constants, mapped = campaign_properties(config, campaign)
+            for prop, value in constants.items():
+                wanted[prop] = Field(prop, _label(prop), _value_type(value), "Set by Liftline.")
+            for prop, column in mapped.items():
+                wanted[prop] = _column_field(prop, column, columns, meanings)
+        found[name] = list(wanted.values())
+    return found
+
+
+def _column_field(
+    prop: str, column: str, columns: Mapping[str, str], meanings: Mapping[str, FeatureMeta]
+) -> Field:
+    meta = meanings.get(column)
+    about = f"{meta.meaning} ({meta.unit}). Set by Liftline." if meta else "Set by Liftline."
+    return Field(prop, _label(prop), _column_type(columns.get(column, "VARCHAR")), about)
+
+
+def _column_type(kind: str) -> FieldType:
+    kind = kind.upper()
+    if kind.startswith("TIMESTAMP"):
+        return FieldType.DATETIME
+    if kind == "DATE":
+        return FieldType.DATE
+    if kind == "BOOLEAN":
+        return FieldType.BOOL
+    if kind == "VARCHAR":
+        return FieldType.TEXT
+    return FieldType.NUMBER
+
+
+def _value_type(value: PropertyValue) -> FieldType:
+    if isinstance(value, bool):
+        return FieldType.BOOL
+    return FieldType.NUMBER if isinstance(value, int | float | Decimal) else FieldType.TEXT
+
+
+def _label(prop: str) -> str:
+    return prop.replace("_", " ").capitalize()
+
+
+# ---------------------------------------------------------------------- lift
+def metric_spec(name: str, metric: Metric) -> MetricSpec:
+    """One metric as the lift engine takes it."""
+    expression = metric.sum_of or metric.share_of or metric.count_of or ""
+    return MetricSpec(name, MetricKind(metric.kind), expression, metric.window.days)
