@@ -132,7 +132,7 @@ class Spoken:
 
 
 def spoken(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
-    """An estimate as text, rounded to two digits of half its interval's width.
+    """A total as text, rounded to two digits of half its interval's width.
 
     A bound that is not zero never reads as zero: more digits are shown until it does not.
 
@@ -141,16 +141,33 @@ def spoken(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
         unit: Its unit, after scaling.
         scale: Times this: 100 for percentages.
     """
-    numbers = [x * scale for x in (value.estimate, value.low, value.high)]
+    numbers = _scaled(value, scale)
     reach = abs(numbers[2] - numbers[1]) / 2 or abs(numbers[0]) or 1.0
     digits = 1 - math.floor(math.log10(reach))
     while digits < _FINEST_DIGITS and any(x and not round(x, digits) for x in numbers[1:]):
         digits += 1
-    shown = [f"{round(x, digits):+,.{max(digits, 0)}f}" for x in numbers]
-    if unit.isupper() and digits == 1:  # money has two decimals or none
-        shown = [f"{x:+,.2f}" for x in numbers]
-    estimate, low, high = (_minus(_unsigned_zero(text)) for text in shown)
-    return Spoken(estimate, low, high, estimate.lstrip("+" + MINUS), unit, level(value.confidence))
+    return _spoken(value, [round(x, digits) for x in numbers], max(digits, 0), unit)
+
+
+def spoken_per_person(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
+    """A difference per person as text, with as many digits as its smallest number needs.
+
+    The sentence behind a verdict is written with the same digits, so that both read alike.
+    """
+    numbers = _scaled(value, scale)
+    sizes = [abs(x) for x in numbers if x]
+    digits = max(2, 1 - math.floor(math.log10(min(sizes)))) if sizes else 2
+    return _spoken(value, numbers, min(digits, _FINEST_DIGITS), unit)
+
+
+def _scaled(value: Estimate, scale: float) -> list[float]:
+    return [x * scale for x in (value.estimate, value.low, value.high)]
+
+
+def _spoken(value: Estimate, numbers: list[float], digits: int, unit: str) -> Spoken:
+    estimate, low, high = (_minus(_unsigned_zero(f"{x:+,.{digits}f}")) for x in numbers)
+    size = estimate.lstrip("+" + MINUS)
+    return Spoken(estimate, low, high, size, unit, level(value.confidence))
 
 
 def _unsigned_zero(text: str) -> str:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 from connector.report.data import LiftRow, RfmAxis
@@ -277,7 +278,7 @@ def axis_labels(axis: RfmAxis, currency: str) -> tuple[str, ...]:
     bounds = [-math.inf, *axis.edges, math.inf]
     pieces = [
         _piece(axis.dimension, low, high, closed_above=closed_above, currency=currency)
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        for low, high in pairwise(bounds)
     ]
     if axis.reverse:
         pieces.reverse()
