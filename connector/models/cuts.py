@@ -205,16 +205,16 @@ def quantiles(
         )
     positions = [Fraction((n_people - 1) * i, bins) for i in range(1, bins)]
     ranks = sorted({r for p in positions for r in (int(p), min(int(p) + 1, n_people - 1))})
+    # Counted from the top: BigQuery has no window in ascending order with NULLs last.
     picks = ", ".join(
-        f"min(CASE WHEN c.upto > {rank} THEN c.v END) AS v{i}" for i, rank in enumerate(ranks)
+        f"max(CASE WHEN c.downto > {n_people - 1 - rank} THEN c.v END) AS v{i}"
+        for i, rank in enumerate(ranks)
     )
     found = warehouse.rows(
-        f"SELECT {picks} FROM ("
-        "SELECT h.v AS v, sum(h.n) OVER (ORDER BY h.v ASC NULLS LAST ROWS BETWEEN UNBOUNDED"
-        " PRECEDING AND CURRENT ROW)"
-        " AS upto FROM ("
-        f"SELECT p.{value} AS v, count(*) AS n FROM ({population}) AS p GROUP BY p.{value}) AS h)"
-        " AS c"
+        f"SELECT {picks} FROM (SELECT h.v AS v, sum(h.n) OVER (ORDER BY h.v DESC NULLS LAST"
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS downto FROM ("
+        f"SELECT p.{value} AS v, count(*) AS n FROM ({population}) AS p GROUP BY p.{value}"
+        ") AS h) AS c"
     )[0]
     at = {rank: Fraction(Decimal(str(v))) for rank, v in zip(ranks, found, strict=True)}
     return tuple(_interpolate(at, position, n_people) for position in positions)

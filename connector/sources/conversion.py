@@ -37,6 +37,7 @@ _WHOLE_LIMIT = "9000000000000000"
 _MONEY_LIMIT = "1000000000000000"
 """Amounts below it fit DECIMAL(18, 2) with room for rounding."""
 
+_FLOATS = ("DOUBLE", "FLOAT", "REAL")
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
 
@@ -45,7 +46,7 @@ def present(value: str, source_type: str) -> str:
     """The SQL value with blank text as NULL: a blank is no value, and not an unreadable one."""
     kind = kind_of_type(source_type)
     if kind is Kind.ANY:
-        # A column without a type (all NULL), or of one of the engine's own: its text is what is read.
+        # A column without a type (all NULL), or of an engine's own: its text is what is read.
         return f"nullif(trim(as_text({value})), '')"
     return f"nullif(trim({value}), '')" if kind is Kind.TEXT else value
 
@@ -69,6 +70,8 @@ def convert(column: str, value: str, source_type: str, target: str, timezone: st
         sql = _time(kind, given, source_type, timezone)
     elif target == source_type:
         sql = given
+    elif target == TEXT and source_type.upper() in _FLOATS:
+        sql = _text_of_float(given)
     else:
         sql = _READERS[target](kind, given)
     if sql is None:
@@ -84,6 +87,19 @@ def in_utc(value: str, source_type: str, timezone: str) -> str:
     if source_type.upper().startswith(("TIMESTAMP", "DATETIME")):
         return _time(Kind.TIME, value, source_type, timezone) or value
     return value
+
+
+def always_readable(source_type: str, target: str) -> bool:
+    """Whether every value of the source's type can be read, so that nobody need look for others."""
+    if target == TIMESTAMP:
+        return kind_of_type(source_type) is Kind.TIME
+    return target in (TEXT, source_type)
+
+
+def _text_of_float(value: str) -> str:
+    """Whole numbers without their ``.0``: ids become floats where a file has gaps among them."""
+    whole = f"abs({value}) <= {_WHOLE_LIMIT} AND {value} = floor({value})"
+    return f"CASE WHEN {whole} THEN as_text(CAST({value} AS BIGINT)) ELSE as_text({value}) END"
 
 
 def _text(kind: Kind, value: str) -> str:

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 
 from connector.errors import SchemaError, SourceError
 from connector.ports import Warehouse
-from connector.sources.conversion import convert, in_utc, present
+from connector.sources.conversion import always_readable, convert, in_utc, present
 from connector.sources.expressions import PhysicalTable
 from connector.sources.spec import Dedupe, TableReport, TableSpec
-from connector.tables import TABLES, TEXT, TIMESTAMP, Table
+from connector.tables import TABLES, TIMESTAMP, Table
 from connector.warehouse.dialect import Expression
 from connector.warehouse.render import literal, quote
 
@@ -167,10 +167,8 @@ def _stage(
             continue
         converted = convert(f"{spec.name}.{m.name}", value, source_type, m.target, timezone)
         typed.append(f"{converted} AS {quote(m.name)}")
-        doubtful = m.target not in (TEXT, source_type) and m.name not in DENIES_ON_DOUBT.get(
-            spec.name, ()
-        )
-        if doubtful:
+        kept_in_doubt = m.name in DENIES_ON_DOUBT.get(spec.name, ())
+        if not kept_in_doubt and not always_readable(source_type, m.target):
             given = present(value, source_type)
             reason = literal(f"unreadable_{m.name}")
             unreadable.append(f"WHEN {given} IS NOT NULL AND {converted} IS NULL THEN {reason}")

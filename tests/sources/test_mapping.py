@@ -157,6 +157,11 @@ def test_days_begin_at_midnight_of_the_shop():
     assert kept == {"0": utc(2025, 1, 15, 5)}
 
 
+def test_ids_that_became_floats_lose_the_point():
+    kept, _ = read_back("customer_id", [17850.0, None, 1.5, -3.0], to="customer_id")
+    assert kept == {"0": "17850", "1": None, "2": "1.5", "3": "-3"}
+
+
 def test_a_number_is_no_time():
     with pytest.raises(SchemaError, match=r"ordered_at has the type BIGINT"):
         read_back("ordered_at", [1], to="ordered_at")
