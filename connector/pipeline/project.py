@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from connector.audiences.specs import load_specs
 from connector.config import Config, load_config
 from connector.domain import Stage
 from connector.errors import ConfigError
+from connector.models.rfm import Migration
 from connector.pipeline import activate, publish, specs
 from connector.pipeline.understand import Understanding, open_warehouse, remember, understand
 from connector.plan.document import Plan, quality_rows, read_plan
@@ -151,11 +152,15 @@ class Project:
             plan = self._plan(as_of=as_of)
             return plan, self._apply(plan, approved=approved, approver=approver)
 
-    def train(self, *, as_of: datetime | None = None) -> Understanding:
-        """Fit the models anew; the next plan shows whom that moves."""
+    def train(self, *, as_of: datetime | None = None) -> Sequence[Migration]:
+        """Fit the models anew.
+
+        Returns:
+            Whom that moves; the next plan shows it too.
+        """
         with self.state.lock("train"), self._understood(as_of=as_of, retrain=True) as found:
             remember(self.state, found, now=self.now)
-            return found
+            return found.migration
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
         """What a run published about itself; None when its folder is gone."""

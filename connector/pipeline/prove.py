@@ -6,8 +6,10 @@ are computed from the sources as of now, so that a report on Monday knows of Sun
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.config import Config
@@ -175,6 +177,25 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> report.
         ),
         history=tuple(_run(run) for run in runs[:HISTORY]),
     )
+
+
+def write_report(project: Project, data: report.ReportData, out: Path | None = None) -> Path:
+    """Write the page, and its JSON beside it; returns the page's path.
+
+    Args:
+        project: Says where the page goes.
+        data: What it shows.
+        out: Overrides ``report.out``.
+    """
+    from connector.report.html import render
+
+    path = out or Path(project.config.resolve(project.config.report.out))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(data), encoding="utf-8")
+    path.with_suffix(".json").write_text(
+        json.dumps(data.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    return path
 
 
 def _held(state: State, name: str) -> int:

@@ -2,5 +2,4 @@
 
 * :mod:`connector.segments.rules` - segments of the configuration as conditions over ``scored``.
 * :mod:`connector.segments.trace` - why a person is in a segment, or what keeps them out.
-* :mod:`connector.segments.priority` - one person, one message.
 """

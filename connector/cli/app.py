@@ -1,0 +1,283 @@
+"""The commands of ``liftline``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from connector import log
+from connector.cli.context import (
+    ApproveOption,
+    AsOfOption,
+    ConfigOption,
+    Output,
+    OutputOption,
+    approver,
+    emit,
+    fail,
+    open_project,
+    parse_approvals,
+    parse_as_of,
+)
+from connector.errors import EXIT_WITH_REJECTIONS, GuardError, LiftlineError
+
+if TYPE_CHECKING:
+    from connector.pipeline.activate import ApplyReport
+
+app = typer.Typer(
+    name="liftline",
+    help="Customer segments to campaigns: plan, push only what changed, hold some people out, prove the lift.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Tell more; twice for details.")
+    ] = 0,
+) -> None:
+    log.configure(verbose)
+
+
+@app.command()
+def check(config: ConfigOption = None, output: OutputOption = Output.TEXT, as_of: AsOfOption = None) -> None:
+    """Look at everything before anything is sent: file, sources, models, campaigns, credentials."""
+    from connector.domain import Level
+    from connector.pipeline.check import check as run_check
+
+    with open_project(config) as project:
+        findings = run_check(project, as_of=parse_as_of(as_of, project))
+    if output is Output.JSON:
+        emit({"findings": [_finding(f) for f in findings]})
+    else:
+        from connector.cli import views
+
+        views.show_findings(findings)
+    if any(f.level is Level.ERROR for f in findings):
+        raise typer.Exit(4)
+
+
+def _finding(finding: object) -> dict[str, object]:
+    import dataclasses
+
+    return dataclasses.asdict(finding)  # type: ignore[call-overload,no-any-return]
+
+
+@app.command()
+def plan(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    as_of: AsOfOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also keep the plan in this folder.", show_default=False)
+    ] = None,
+    people: Annotated[
+        int | None,
+        typer.Option("--people", help="List so many people with reason and arm, addresses masked.", show_default=False),
+    ] = None,
+) -> None:
+    """Show every change that a run would make; nothing changes at any vendor."""
+    with open_project(config) as project:
+        made = project.plan(out=out, as_of=parse_as_of(as_of, project))
+    from connector.cli import views
+
+    if output is Output.JSON:
+        emit(made.header.to_json() | {"people": views.people_rows(made, people) if people else []})
+        return
+    views.show_plan(made)
+    if people:
+        views.show_people(made, people)
+    views.show_next(made, out)
+
+
+@app.command()
+def apply(
+    folder: Annotated[
+        Path | None, typer.Argument(help="The plan's folder; the newest plan by default.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    approve: ApproveOption = "",
+) -> None:
+    """Carry out a plan that was looked at."""
+    with open_project(config) as project:
+        report = project.apply(folder, approved=parse_approvals(approve), approver=approver())
+    _told(report, output)
+
+
+@app.command()
+def sync(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    as_of: AsOfOption = None,
+    approve: ApproveOption = "",
+) -> None:
+    """Plan and apply in one go, for a scheduler; guards hold what a person must look at."""
+    with open_project(config) as project:
+        made, report = project.sync(
+            as_of=parse_as_of(as_of, project), approved=parse_approvals(approve), approver=approver()
+        )
+    if output is Output.TEXT:
+        from connector.cli import views
+
+        views.show_plan(made)
+    _told(report, output)
+
+
+def _told(report: ApplyReport, output: Output) -> None:
+    """Show what a run did, and leave with its exit code."""
+    if output is Output.JSON:
+        emit(report.to_json())
+    else:
+        from connector.cli import views
+
+        views.show_run(report)
+    if report.status == "held":
+        raise typer.Exit(GuardError.exit_code)
+    if report.errors:
+        raise typer.Exit(report.errors[0].exit_code)
+    if report.n_blocked:
+        raise typer.Exit(EXIT_WITH_REJECTIONS)
+
+
+@app.command()
+def train(config: ConfigOption = None, as_of: AsOfOption = None) -> None:
+    """Fit the models' cut points anew; the next plan shows whom that moves."""
+    with open_project(config) as project:
+        migration = project.train(as_of=parse_as_of(as_of, project))
+    moved = sum(m.n_people for m in migration)
+    typer.echo(f"Cut points fitted. {moved:,} people change their group; `liftline plan` shows them.")
+
+
+@app.command()
+def status(config: ConfigOption = None, output: OutputOption = Output.TEXT) -> None:
+    """The last run, the lists, and what waits."""
+    from connector.pipeline.overview import overview
+
+    with open_project(config) as project:
+        found = overview(project)
+    if output is Output.JSON:
+        emit(found)
+        return
+    from connector.cli import views
+
+    views.show_status(found)
+
+
+@app.command()
+def history(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs.")] = 20,
+) -> None:
+    """The runs, newest first."""
+    with open_project(config) as project:
+        runs = project.journal.runs(limit)
+    if output is Output.JSON:
+        emit({"runs": runs})
+        return
+    from connector.cli import views
+
+    views.show_history(runs)
+
+
+@app.command()
+def issues(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    run: Annotated[
+        str | None, typer.Option("--run", help="A run's id; the last run by default.", show_default=False)
+    ] = None,
+) -> None:
+    """What did not get through, grouped by cause."""
+    with open_project(config) as project:
+        runs = project.journal.runs(1)
+        run_id = run or (runs[0]["run_id"] if runs else None)
+        rows = project.journal.issues(run_id) if run_id else []
+    if output is Output.JSON:
+        emit({"run_id": run_id, "issues": rows})
+        return
+    from connector.cli import views
+
+    views.show_issues(run_id, rows)
+
+
+@app.command()
+def explain(
+    who: Annotated[str, typer.Argument(help="A profile id, a customer id or an e-mail address.")],
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    as_of: AsOfOption = None,
+) -> None:
+    """Why one person is where they are: scores, rules with their values, arms, consent, lists."""
+    from connector.pipeline.explain import explain as run_explain
+
+    with open_project(config) as project:
+        found = run_explain(project, who, as_of=parse_as_of(as_of, project))
+    if output is Output.JSON:
+        emit(found.to_json())
+        return
+    from connector.cli import views
+
+    views.show_explanation(found)
+
+
+@app.command()
+def report(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    as_of: AsOfOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the page goes; report.out of the file by default.", show_default=False),
+    ] = None,
+) -> None:
+    """Segments, deliveries and lift, on the terminal and as one HTML page."""
+    from connector.pipeline.prove import gather_report, write_report
+
+    with open_project(config) as project:
+        data = gather_report(project, as_of=parse_as_of(as_of, project))
+        path = write_report(project, data, out)
+    if output is Output.JSON:
+        emit(data.to_json())
+        return
+    from connector.report.terminal import show
+
+    show(data)
+    typer.echo(f"\nThe page: {path}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where the demo's shop, state and report go.")
+    ] = Path("demo"),
+    customers: Annotated[int, typer.Option("--customers", min=500, help="Size of the shop.")] = 20_000,
+) -> None:
+    """A seeded shop, a sandbox HubSpot and five weeks in a minute: check, plan, apply, report."""
+    from connector.cli.demo import run_demo
+
+    run_demo(folder, customers)
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one sentence and an exit code."""
+    output = Output.JSON if "--output=json" in sys.argv or _asks_json(sys.argv) else Output.TEXT
+    try:
+        try:
+            app(standalone_mode=True)
+        except LiftlineError as error:
+            fail(error, output)
+    except typer.Exit as leaving:
+        raise SystemExit(leaving.exit_code) from None
+
+
+def _asks_json(arguments: list[str]) -> bool:
+    return any(a == "--output" and b == "json" for a, b in zip(arguments, arguments[1:], strict=False))

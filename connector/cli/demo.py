@@ -1,0 +1,208 @@
+"""``liftline demo``: a seeded shop and a sandbox HubSpot, from the first check to a measured campaign.
+
+The sandbox is a process of its own on loopback, started by its module's name: the engine never
+imports a destination, and neither does its demo. Dates and effects are the story's
+(:mod:`connector.demo.story`); the clock is told, so five weeks pass in a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from connector.cli import views
+from connector.cli.context import progress
+from connector.demo import contacts, outcomes, shop, story
+from connector.errors import LiftlineError
+from connector.pipeline import prove
+from connector.pipeline.check import check
+from connector.pipeline.project import Project
+
+MARK = ".liftline-demo"
+"""Marks a folder that the demo may empty."""
+
+SANDBOX = "destinations.sandbox.hubspot"
+PER_10S = 190
+
+
+def run_demo(folder: Path, n_customers: int) -> None:
+    """Run the whole story in a folder, which is emptied when an earlier demo made it.
+
+    Raises:
+        LiftlineError: The folder holds something else.
+    """
+    started = time.monotonic()
+    _empty(folder)
+    out = views.console()
+    shop_file = folder / "shop.duckdb"
+    made = shop.build_shop(
+        shop_file,
+        seed=story.SEED,
+        start=story.OPENED,
+        until=story.FIRST_RUN,
+        n_customers=n_customers,
+    )
+    (folder / "liftline.yaml").write_text(story.config_text(), encoding="utf-8")
+    out.rule("[bold]A home-goods shop")
+    out.print(
+        f"{made.n_customers:,} customers, {made.n_orders:,} orders, three years, in {shop_file}."
+        f"\nThe configuration is {folder / 'liftline.yaml'}."
+    )
+    with sandbox() as (url, token):
+        account = contacts.account_contents(shop_file, seed=story.SEED)
+        _tell(url, "preload_contacts", contacts=account.contacts)
+        out.print(
+            f"Its HubSpot account is a sandbox at {url} with {len(account.contacts):,} contacts."
+        )
+        os.environ |= {"HUBSPOT_TOKEN": token, "HUBSPOT_URL": url, "HOLDOUT_SALT": "demo-salt"}
+        clock = _Clock(story.FIRST_RUN)
+        with progress() as steps, Project.open(
+            folder / "liftline.yaml", clock=clock, identity_key="demo", progress=steps
+        ) as project:
+            out.rule("[bold]liftline check")
+            findings = check(project)
+            steps.clear()
+            views.show_findings(findings)
+
+            out.rule("[bold]liftline plan")
+            plan = project.plan()
+            steps.clear()
+            views.show_plan(plan)
+            views.show_people(plan, 3)
+
+            out.rule("[bold]liftline apply --approve first_sync")
+            run = project.apply(approved={"first_sync"}, approver="demo")
+            steps.clear()
+            views.show_run(run)
+
+            out.rule(f"[bold]Five weeks pass; it is {story.SECOND_RUN:%d %B %Y}")
+            advance = outcomes.advance_shop(
+                shop_file,
+                seed=story.SEED,
+                from_=story.FIRST_RUN,
+                until=story.SECOND_RUN,
+                assignments=_assignments(project),
+                effects=story.EFFECTS,
+                treated_from=story.FIRST_RUN,
+            )
+            out.print(
+                f"{advance.n_orders:,} orders came in, {advance.n_withdrawals:,} people withdrew"
+                f" consent, {advance.n_new_customers:,} became customers."
+            )
+            clock.now = story.SECOND_RUN
+
+            out.rule("[bold]liftline sync")
+            plan, run = project.sync()
+            steps.clear()
+            views.show_plan(plan)
+            views.show_run(run)
+
+            out.rule("[bold]liftline report")
+            data = prove.gather_report(project)
+            path = prove.write_report(project, data)
+            steps.clear()
+        from connector.report.terminal import show
+
+        show(data)
+        _show_truth(out, data.lifts, advance.true_effects)
+        traffic = _tell(url, "traffic")
+    out.rule("[bold]Done")
+    out.print(
+        f"The sandbox answered {traffic['requests']:,} requests, {traffic['throttled']:,} of them with 429."
+        f"\nThe report: [bold]{path}[/bold]\nEverything took {time.monotonic() - started:.0f} s."
+    )
+
+
+class _Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def _empty(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise LiftlineError(
+                f"{folder} exists and was not made by the demo.",
+                hint="Name another folder with --folder.",
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+
+
+@contextlib.contextmanager
+def sandbox() -> Iterator[tuple[str, str]]:
+    """A HubSpot on loopback in a process of its own; yields its address and a token."""
+    command = [sys.executable, "-m", SANDBOX, "--port", "0", "--per-10s", str(PER_10S)]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise LiftlineError(
+                "the sandbox did not start.",
+                hint="Install its extra: pip install 'liftline[sandbox]'.",
+            )
+        ready = json.loads(line)
+        yield ready["url"], ready["token"]
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+def _tell(url: str, method: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON both ways
+    answer = httpx.post(f"{url}/_sandbox/{method}", json=arguments, timeout=60)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _assignments(project: Project) -> Any:  # noqa: ANN401 - an Arrow table
+    """Who has which arm, one row a customer: the outcomes act on customers."""
+    with project.workspace() as warehouse:
+        project.understand(warehouse)
+        prove.load_assignments(project.state, warehouse)
+        return warehouse.connection.sql(
+            "SELECT a.campaign, a.profile_id, a.arm, c.customer_id FROM assignments a"
+            " JOIN profile_customers c USING (profile_id) ORDER BY ALL"
+        ).to_arrow_table()
+
+
+def _show_truth(out: Any, lifts: Sequence[Any], truth: Any) -> None:  # noqa: ANN401
+    """What the simulation knows and a real shop never does, beside what was measured."""
+    made = views.table(
+        "The truth, which only a simulation knows",
+        "campaign", "metric", "measured", "95 % interval", "true effect", "inside",
+        numbers=("measured", "true effect"),
+    )  # fmt: skip
+    for lift in lifts:
+        effect = truth.get(lift.campaign)
+        if effect is None or lift.difference is None or lift.holdout.arm != "no_contact":
+            continue
+        true = {"sum": effect.revenue_per_person, "share": effect.conversion}.get(lift.kind)
+        if true is None:
+            continue
+        d = lift.difference
+        inside = "yes" if d.low <= true <= d.high else "no"
+        made.add_row(
+            lift.campaign, lift.metric, f"{d.estimate:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", f"{true:+.3f}", inside
+        )
+    out.print(made)

@@ -1,0 +1,329 @@
+"""Rendering for people at a terminal: tables that fit, numbers with separators, words not codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich.box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from connector.domain import Finding, Level
+from connector.report.words import BLOCKED, ISSUES, phrase
+
+if TYPE_CHECKING:
+    from connector.pipeline.activate import ApplyReport
+    from connector.pipeline.explain import Explanation
+    from connector.plan.document import Header, Plan
+
+MARKS = {Level.OK: ("✓", "green"), Level.NOTE: ("·", "cyan"), Level.WARNING: ("!", "yellow"), Level.ERROR: ("✗", "red")}
+
+
+def console() -> Console:
+    """The terminal; plain and wide enough for our tables when output is piped."""
+    out = Console(highlight=False, soft_wrap=False)
+    return out if out.is_terminal else Console(highlight=False, width=140)
+
+
+def table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A light table; columns named in ``numbers`` stand to the right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return made
+
+
+def count(n: int) -> str:
+    """A number with separators; nothing for zero, so that what matters stands out."""
+    return f"{n:,}" if n else "–"
+
+
+def reason_words(code: str) -> str:
+    """A reason code in a few words."""
+    return phrase(BLOCKED if code in BLOCKED else ISSUES, code).title
+
+
+# ---------------------------------------------------------------------- check
+def show_findings(findings: Sequence[Finding]) -> None:
+    """One line a finding, its remedy below it."""
+    out = console()
+    for finding in findings:
+        mark, colour = MARKS[finding.level]
+        line = Text.assemble((f"{mark} ", colour), (finding.subject, "bold"), f"  {finding.message}")
+        out.print(line)
+        if finding.hint and finding.level is not Level.OK:
+            out.print(Text(f"  → {finding.hint}", style="dim"))
+    totals = {level: sum(f.level is level for f in findings) for level in Level}
+    out.print()
+    verdict = "Ready." if not totals[Level.ERROR] else "Not ready: mend the errors first."
+    out.print(
+        f"{verdict} {totals[Level.ERROR]} errors, {totals[Level.WARNING]} warnings,"
+        f" {totals[Level.NOTE]} notes, {totals[Level.OK]} fine."
+    )
+
+
+# ---------------------------------------------------------------------- plan
+def show_plan(plan: Plan) -> None:
+    """The plan as a marketer reads it: guards first, then campaigns, lists, properties, effort."""
+    out, header = console(), plan.header
+    out.print(
+        f"[bold]{header.project}[/bold]  plan {header.plan_id}, as of {header.as_of:%Y-%m-%d %H:%M} UTC"
+    )
+    out.print()
+    campaigns = table(
+        "Campaigns", "campaign", "segment", "in segment", "eligible", "treatment", "usual", "no contact",
+        "new", f"cost {header.currency}", "budget",
+        numbers=("in segment", "eligible", "treatment", "usual", "no contact", "new", f"cost {header.currency}", "budget"),
+    )  # fmt: skip
+    for c in header.campaigns:
+        campaigns.add_row(
+            c.campaign, c.segment, count(c.in_segment), count(c.eligible), count(c.arms.get("treatment", 0)),
+            count(c.arms.get("business_as_usual", 0)), count(c.arms.get("no_contact", 0)),
+            count(sum(c.new_arms.values())), f"{c.cost:,.2f}", "–" if c.budget is None else f"{c.budget:,.2f}",
+        )  # fmt: skip
+    out.print(campaigns)
+    blocked = table("Not addressed, and why", "campaign", "people", "why", numbers=("people",))
+    for c in header.campaigns:
+        for reason, n in sorted(c.blocked.items(), key=lambda item: -item[1]):
+            blocked.add_row(c.campaign, f"{n:,}", reason_words(reason))
+    if blocked.row_count:
+        out.print(blocked)
+    lists = table(
+        "Lists", "destination", "list", "arm", "before", "joins", "leaves", "after", "held", "foreign", "",
+        numbers=("before", "joins", "leaves", "after", "held", "foreign"),
+    )  # fmt: skip
+    for a in header.audiences:
+        lists.add_row(
+            a.destination, a.name, a.arm.replace("_", " "), count(a.before), count(a.joins), count(a.leaves),
+            count(a.after), count(a.held), count(a.foreign), "" if a.status == "kept" else a.status,
+        )  # fmt: skip
+    out.print(lists)
+    records = table(
+        "Properties", "destination", "updates", "new contacts", "cleared", "unchanged", "held", "calls", "minutes",
+        numbers=("updates", "new contacts", "cleared", "unchanged", "held", "calls", "minutes"),
+    )  # fmt: skip
+    efforts = {e.destination: e for e in header.efforts}
+    for r in header.records:
+        effort = efforts.get(r.destination)
+        records.add_row(
+            r.destination, count(r.updates), count(r.creates), count(r.clears), count(r.unchanged), count(r.held),
+            count(effort.calls if effort else 0), f"{effort.minutes:.1f}" if effort else "–",
+        )  # fmt: skip
+    out.print(records)
+    if header.migration:
+        show_migration(header.migration)
+    _show_quality(out, header)
+    if header.guards:
+        out.print(Text("Guards hold this plan until a person has looked:", style="bold yellow"))
+        for guard in header.guards:
+            out.print(
+                Text.assemble(("! ", "yellow"), (guard.name, "bold"), f"  {guard.subject}: {guard.message}")
+            )
+    elif header.is_empty:
+        out.print(Text("Nothing to change.", style="bold green"))
+
+
+def _show_quality(out: Console, header: Header) -> None:
+    bad = [row for row in header.quality if row.get("level") in {"error", "warning"}]
+    left_out = sum(
+        row["n"]
+        for row in header.quality
+        if "measure" in row and row["measure"] not in {"source_rows", "rows", "kept", "entries", "profiles"}
+        and row["table"].startswith("in_")
+    )
+    for row in bad:
+        mark, colour = MARKS[Level(row["level"])]
+        out.print(Text.assemble((f"{mark} ", colour), (row["subject"], "bold"), f"  {row['message']}"))
+    if left_out:
+        out.print(Text(f"{left_out:,} source rows were set aside; `liftline report` lists why.", style="dim"))
+
+
+def show_migration(migration: Sequence[Mapping[str, Any]]) -> None:
+    """Who changes the group because cut points were fitted anew."""
+    made = table("Refitted cut points move people", "from", "to", "people", numbers=("people",))
+    for row in sorted(migration, key=lambda r: -r["people"])[:12]:
+        made.add_row(row["before"], row["after"], f"{row['people']:,}")
+    console().print(made)
+
+
+def show_next(plan: Plan, folder: Path | None) -> None:
+    """What to type next."""
+    header = plan.header
+    if header.is_empty and not header.guards:
+        return
+    command = f"liftline apply{f' {folder}' if folder else ''}"
+    if header.guards:
+        command += f" --approve {','.join(sorted({g.name for g in header.guards}))}"
+    console().print(f"\nNext: [bold]{command}[/bold]")
+
+
+def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
+    """The first changes with reason and arm; addresses are masked here and nowhere shown in full."""
+    import pyarrow.dataset as ds
+
+    columns = ["destination", "kind", "action", "audience", "profile_id", "match_value", "arm", "reason", "detail"]
+    rows = ds.dataset(plan.changes_path).head(limit, columns=columns).to_pylist()
+    for row in rows:
+        row["address"] = mask(row.pop("match_value"))
+    return rows
+
+
+def mask(value: str) -> str:
+    """An identifier that its owner recognises and nobody else: ``c•••@s•••.example``."""
+    name, at, domain = value.partition("@")
+    if not at:
+        return f"{name[:2]}•••"
+    host, dot, top = domain.rpartition(".")
+    return f"{name[:1]}•••@{host[:1]}•••{dot}{top}"
+
+
+def show_people(plan: Plan, limit: int) -> None:
+    """The first changes, person by person."""
+    made = table(f"People (the first {limit:,} changes)", "person", "address", "what", "where", "arm", "why")
+    for row in people_rows(plan, limit):
+        what = {"add": "joins", "remove": "leaves", "update": "properties"}[row["action"]]
+        if row["kind"] == "record" and row["action"] == "add":
+            what = "new contact"
+        why = row["reason"].replace("_", " ") + (f": {row['detail']}" if row["detail"] else "")
+        made.add_row(
+            row["profile_id"], row["address"], what, row["audience"] or row["destination"],
+            (row["arm"] or "").replace("_", " "), why,
+        )  # fmt: skip
+    console().print(made)
+
+
+# ---------------------------------------------------------------------- runs
+def show_run(report: ApplyReport) -> None:
+    """What a run did, one line a destination and outcome."""
+    out = console()
+    made = table(f"Run {report.run_id}", "destination", "what", "outcome", "people", numbers=("people",))
+    for one in report.destinations:
+        for (kind, action, outcome), n in sorted(one.outcomes.items()):
+            made.add_row(one.destination, _deed(kind, action), str(outcome), f"{n:,}")
+        if one.n_unsent:
+            made.add_row(one.destination, "", "not sent", f"{one.n_unsent:,}")
+    if made.row_count:
+        out.print(made)
+    else:
+        out.print("Nothing was to be sent.")
+    for one in report.destinations:
+        if one.error is not None:
+            out.print(Text.assemble(("✗ ", "red"), (one.destination, "bold"), f"  {one.error}"))
+        codes: dict[str, int] = {}
+        for issue in one.issues:
+            codes[issue.code] = codes.get(issue.code, 0) + 1
+        for code, n in sorted(codes.items(), key=lambda item: -item[1])[:5]:
+            out.print(Text.assemble(("! ", "yellow"), f"{n:,} × {reason_words(code)}"))
+    for guard in report.guards:
+        out.print(Text.assemble(("! ", "yellow"), (guard.name, "bold"), f"  {guard.subject}: {guard.message}"))
+    words = {
+        "succeeded": ("Delivered.", "bold green"),
+        "partial": ("Delivered in part; the next run sends what is missing. See `liftline issues`.", "bold yellow"),
+        "held": ("Held: only explicit withdrawals were sent. Look at the plan, then apply with --approve.", "bold yellow"),
+    }  # fmt: skip
+    text, style = words[report.status]
+    out.print(Text(text, style=style))
+
+
+def _deed(kind: str, action: str) -> str:
+    if kind == "membership":
+        return {"add": "joins", "remove": "leaves"}[action]
+    return {"add": "new contacts", "update": "properties", "clear": "properties cleared"}[action]
+
+
+def show_history(runs: Sequence[Mapping[str, Any]]) -> None:
+    """The runs, newest first."""
+    made = table("Runs", "run", "as of", "started", "status", "delivered", "refused", numbers=("delivered", "refused"))
+    for run in runs:
+        totals: dict[str, int] = {}
+        for destination in run["summary"].get("destinations", ()):
+            for one in destination["outcomes"]:
+                totals[one["outcome"]] = totals.get(one["outcome"], 0) + one["people"]
+        refused = sum(totals.get(name, 0) for name in ("rejected", "suppressed", "missing"))
+        made.add_row(
+            run["run_id"], (run["as_of"] or "")[:16], run["started_at"][:19], run["status"],
+            count(totals.get("delivered", 0)), count(refused),
+        )  # fmt: skip
+    console().print(made if runs else "No run yet. `liftline plan` shows what the first would do.")
+
+
+def show_issues(run_id: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Causes, most frequent first."""
+    if not rows:
+        console().print("No run yet." if run_id is None else f"Everything of {run_id} got through.")
+        return
+    made = table(f"Row issues of {run_id}", "people", "destination", "what", "outcome", "cause", "an example", numbers=("people",))
+    for row in rows:
+        cause = f"{row['code']}: {row['message']}" if row["message"] else row["code"]
+        made.add_row(
+            f"{row['n']:,}", row["destination"], _deed(row["kind"], row["action"]), row["outcome"], cause, row["example"]
+        )
+    console().print(made)
+    console().print("`liftline explain PROFILE` tells more of one person.")
+
+
+def show_status(found: Mapping[str, Any]) -> None:
+    """The last run and the lists."""
+    out = console()
+    last = found["last_run"]
+    if last is None:
+        out.print(f"[bold]{found['project']}[/bold]: no run yet.")
+    else:
+        out.print(
+            f"[bold]{found['project']}[/bold]: last run {last['run_id']}, {last['status']},"
+            f" as of {last['as_of'][:16]} UTC"
+        )
+    lists = table(
+        "Lists", "destination", "list", "people", "unconfirmed", "blocked", "", numbers=("people", "unconfirmed", "blocked")
+    )
+    for row in found["lists"]:
+        lists.add_row(
+            row["destination"], row["name"], count(row["people"]), count(row["unconfirmed"]), count(row["blocked"]),
+            "" if row["status"] == "present" else row["status"],
+        )  # fmt: skip
+    records = table(
+        "Properties", "destination", "people", "unconfirmed", "blocked", "not known there",
+        numbers=("people", "unconfirmed", "blocked", "not known there"),
+    )  # fmt: skip
+    for row in found["records"]:
+        records.add_row(
+            row["destination"], count(row["people"]), count(row["unconfirmed"]), count(row["blocked"]),
+            count(row["unknown_there"]),
+        )  # fmt: skip
+    arms = table("Arms, kept for good", "campaign", "epoch", "arm", "people", numbers=("people",))
+    for row in found["arms"]:
+        arms.add_row(row["campaign"], str(row["epoch"]), row["arm"].replace("_", " "), count(row["people"]))
+    for made in (lists, records, arms):
+        if made.row_count:
+            out.print(made)
+
+
+def show_explanation(found: Explanation) -> None:
+    """One person, block by block."""
+    out = console()
+    _show_tree(out, found.to_json(), indent=0)
+
+
+def _show_tree(out: Console, value: object, *, indent: int) -> None:
+    pad = "  " * indent
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            label = str(key).replace("_", " ")
+            if isinstance(inner, Mapping | list | tuple) and inner:
+                out.print(Text(f"{pad}{label}", style="bold"))
+                _show_tree(out, inner, indent=indent + 1)
+            elif inner not in (None, "", [], {}, ()):
+                out.print(Text(f"{pad}{label}: {inner}"))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            if isinstance(inner, Mapping):
+                head, *rest = inner.items()
+                out.print(Text(f"{pad}- {head[1]}"))
+                _show_tree(out, dict(rest), indent=indent + 1)
+            else:
+                out.print(Text(f"{pad}- {inner}"))
+
+
