@@ -49,6 +49,11 @@ class ConsentReport:
     n_withdrawn: int
     n_unknown: int
 
+    @property
+    def quarantine_relation(self) -> str:
+        """Relation of the records set aside; empty without a consent table."""
+        return self.records.quarantine_relation
+
     def lines(self) -> list[tuple[str, str, int]]:
         """The report as rows (table, measure, n), for the run's quality summary."""
         return [

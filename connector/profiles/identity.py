@@ -46,6 +46,11 @@ class IdentityReport:
     n_merged: int
     n_test_profiles: int
 
+    @property
+    def quarantine_relation(self) -> str:
+        """Relation of the customers who lost their address."""
+        return self.customers.quarantine_relation
+
     def lines(self) -> list[tuple[str, str, int]]:
         """The report as rows (table, measure, n), for the run's quality summary."""
         return [

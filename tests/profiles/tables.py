@@ -1,6 +1,5 @@
 """Hand-made logical tables for tests, and the whole road from them to scores in one call."""
 
-import itertools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from connector.warehouse.duckdb import DuckDBWarehouse
 
 AS_OF = datetime(2025, 7, 1, tzinfo=UTC)
 KEY = "mint"
-_NUMBERS = itertools.count()
 
 ARROW = {
     TEXT: pa.string(),
@@ -66,19 +64,15 @@ def put(warehouse: DuckDBWarehouse, table: str, rows: Iterable[Mapping[str, Any]
     data = pa.Table.from_pylist(
         [{f.name: row.get(f.name) for f in fields} for row in rows], schema=pa.schema(fields)
     )
-    name = f"given_{table}_{next(_NUMBERS)}"
-    warehouse.load(name, data)
-    warehouse.create_view_as(f"in_{table}", f"SELECT * FROM {name}")
+    warehouse.load(f"in_{table}", data)
 
 
 def put_keys(warehouse: DuckDBWarehouse, rows: Iterable[tuple[str, str, str]]) -> None:
     """Load what state knows as ``known_keys``."""
     names = ("kind", "key_digest", "profile_id")
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    name = f"known_keys_{next(_NUMBERS)}"
     data = {n: pa.array(c, pa.string()) for n, c in zip(names, columns, strict=True)}
-    warehouse.load(name, pa.table(data))
-    warehouse.create_view_as("known_keys", f"SELECT * FROM {name}")
+    warehouse.load("known_keys", pa.table(data))
 
 
 def remember(warehouse: DuckDBWarehouse) -> None:
