@@ -1,0 +1,191 @@
+"""The report as one HTML file that needs nothing else: no network, no script, no font, no image.
+
+A content policy in the page forbids every request, so that "offline" is enforced by the browser and
+not by good intentions. Everything that comes from the data is escaped by the template engine;
+drawings escape what they are given in their turn.
+
+The page is a list of sections; a further one is one entry and one template.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from connector.report import cards, charts, story, words
+from connector.report import format as shown
+from connector.report.data import SMALL_CELL, DeliveryRow, ReportData
+
+TEMPLATES = "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        uid: Its anchor.
+        title: Its heading.
+        template: File below the templates' folder.
+    """
+
+    uid: str
+    title: str
+    template: str
+
+
+SECTIONS = (
+    Section("results", "Did it work?", "sections/results.html"),
+    Section("segments", "Segments", "sections/segments.html"),
+    Section("rfm", "Recency, frequency, money", "sections/rfm.html"),
+    Section("sent", "What was sent, what was refused, and why", "sections/sent.html"),
+    Section("quality", "How good the data is", "sections/quality.html"),
+    Section("runs", "Runs", "sections/runs.html"),
+    Section("reading", "How to read this", "sections/reading.html"),
+)
+"""The page from top to bottom."""
+
+_DELIVERY_COLUMNS = (
+    ("Properties written", ("update",), "record"),
+    ("Records made", ("add",), "record"),
+    ("Joined lists", ("add",), "membership"),
+    ("Left lists", ("remove",), "membership"),
+)
+_TROUBLE = ("rejected", "suppressed", "missing", "deferred", "skipped")
+
+
+def render_html(data: ReportData) -> str:
+    """The whole page as text.
+
+    Args:
+        data: What to show.
+
+    Returns:
+        A complete HTML document, UTF-8 when written.
+    """
+    folder = _environment()
+    style = folder.get_template("report.css").render()
+    return folder.get_template("report.html").render(
+        data=data,
+        style=Markup(style),  # noqa: S704 - a file of this package without anything from the data
+        sections=SECTIONS,
+        headline=story.headline(data),
+        lines=story.lines(data),
+        cards=cards.cards(data),
+        grid=cards.grid(data.rfm, data.currency) if data.rfm is not None else None,
+        blocked=_blocked_reasons(data),
+        delivery_columns=[name for name, _, _ in _DELIVERY_COLUMNS],
+        trouble_columns=[*_TROUBLE, "unsent"],
+        deliveries=[_delivery(row) for row in data.deliveries],
+        n_trouble=_n_trouble(data),
+    )
+
+
+def write_html(data: ReportData, path: Path) -> Path:
+    """Write the page; a reader of the file never sees half of it.
+
+    Args:
+        data: What to show.
+        path: The file; folders are made, an older report is replaced.
+
+    Returns:
+        The path.
+    """
+    text = render_html(data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """One destination's counts in the order of the columns."""
+
+    destination: str
+    delivered: tuple[int, ...]
+    trouble: tuple[int, ...]
+    error: str | None
+
+
+def _delivery(row: DeliveryRow) -> DeliveryLine:
+    done = Counter[tuple[str, str]]()
+    trouble = Counter[str]()
+    for outcome in row.outcomes:
+        if outcome.outcome == "delivered":
+            done[outcome.kind, outcome.action] += outcome.people
+        else:
+            trouble[outcome.outcome] += outcome.people
+    return DeliveryLine(
+        row.destination,
+        tuple(sum(done[kind, a] for a in actions) for _, actions, kind in _DELIVERY_COLUMNS),
+        (*(trouble[name] for name in _TROUBLE), row.unsent),
+        row.error,
+    )
+
+
+def _n_trouble(data: ReportData) -> int:
+    """Changes that did not get through, whatever the cause."""
+    refused = sum(
+        outcome.people
+        for row in data.deliveries
+        for outcome in row.outcomes
+        if outcome.outcome != "delivered"
+    )
+    return refused + sum(row.unsent for row in data.deliveries)
+
+
+def _blocked_reasons(data: ReportData) -> list[tuple[str, int]]:
+    """Every reason that occurs with its people over all campaigns, the largest first."""
+    totals = Counter[str]()
+    for campaign in data.campaigns:
+        totals.update(campaign.blocked)
+    return [(reason, n) for reason, n in totals.most_common() if n]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("connector.report", TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        bar=charts.bar,
+        icon=charts.verdict_icon,
+        stacked_bar=charts.stacked_bar,
+        split_of=cards.split_of,
+        share_text=cards.share_text,
+        phrase=words.phrase,
+        words=words,
+        shown=shown,
+        SMALL_CELL=SMALL_CELL,
+    )
+    environment.filters.update(
+        count=shown.count,
+        signed=shown.signed,
+        percent=shown.percent,
+        money=shown.money,
+        day=shown.day,
+        moment=shown.moment,
+        label=words.label,
+        caption=words.title,
+        left_out=words.left_out,
+    )
+    return environment
