@@ -101,7 +101,9 @@ def draw_arms(
     con.execute(
         "CREATE OR REPLACE TEMP TABLE cfg_arms(campaign TEXT, epoch INTEGER, arm TEXT, lower_edge BIGINT, upper_edge BIGINT)"
     )
-    edges = [row for draw in (*draws, *([global_draw] if global_draw else [])) for row in _edges(draw)]
+    edges = [
+        row for draw in (*draws, *([global_draw] if global_draw else [])) for row in _edges(draw)
+    ]
     if edges:
         con.executemany("INSERT INTO cfg_arms VALUES (?, ?, ?, ?, ?)", edges)
     con.execute(
@@ -131,12 +133,20 @@ def draw_arms(
             [global_draw.campaign],
         )
     _assign(
-        con, salt, at, "SELECT campaign, epoch, profile_id FROM candidates WHERE blocked IS NULL", {}
+        con,
+        salt,
+        at,
+        "SELECT campaign, epoch, profile_id FROM candidates WHERE blocked IS NULL",
+        {},
     )
 
 
 def _assign(
-    con: duckdb.DuckDBPyConnection, salt: str, at: str, population: str, parameters: Mapping[str, object]
+    con: duckdb.DuckDBPyConnection,
+    salt: str,
+    at: str,
+    population: str,
+    parameters: Mapping[str, object],
 ) -> None:
     con.execute(
         f"""

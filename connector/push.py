@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 MAX_TRANSIENT_BATCHES = 3
 """Batches in a row that may fail for lack of a vendor before the destination is given up for this run."""
 
-_NOT_SENT = {"moved": "the ledger has moved since the plan was made", "permission": "may no longer be contacted"}
+_NOT_SENT = {
+    "moved": "the ledger has moved since the plan was made",
+    "permission": "may no longer be contacted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,9 @@ class DestinationPush:
                 if self.report.error is not None:
                     self.report.n_unsent += len(rows)
                     continue
-                audience = audiences[rows[0]["audience"]] if rows[0]["audience"] is not None else None
+                audience = (
+                    audiences[rows[0]["audience"]] if rows[0]["audience"] is not None else None
+                )
                 begun = self._begin(rows, audience, leaving=stage <= Stage.LEAVE)
                 if begun.accepted:
                     future = pool.submit(self._deliver, audience, begun.accepted)
@@ -180,7 +185,11 @@ class DestinationPush:
                 self._issue(intent, audience, "skipped", "permission", _NOT_SENT["permission"])
             elif waits_for_record and intent.change.record_id is None:
                 self._issue(
-                    intent, audience, "skipped", "NO_RECORD", "its record could not be written first"
+                    intent,
+                    audience,
+                    "skipped",
+                    "NO_RECORD",
+                    "its record could not be written first",
                 )
             else:
                 intents.append(intent)
@@ -306,7 +315,9 @@ class _IncompleteAnswerError(AdapterError):
     """The adapter did not answer for every change; carries what it did answer."""
 
     def __init__(self, message: str, results: list[RecordResult]) -> None:
-        super().__init__(message, hint="The others stay unknown and are sent again by the next run.")
+        super().__init__(
+            message, hint="The others stay unknown and are sent again by the next run."
+        )
         self.results = results
 
 

@@ -118,7 +118,9 @@ def build_want_records(
 
 
 def _selects(
-    destinations: Sequence[DestinationSpec], campaigns: Sequence[CampaignSpec], types: Mapping[str, str]
+    destinations: Sequence[DestinationSpec],
+    campaigns: Sequence[CampaignSpec],
+    types: Mapping[str, str],
 ) -> Iterator[str]:
     """One SELECT into ``want_values`` for each property that somebody maps."""
     for destination in destinations:

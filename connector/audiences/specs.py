@@ -144,7 +144,11 @@ def load_specs(
     _table(
         con,
         "cfg_priority(list_name TEXT, segment TEXT, place INTEGER)",
-        [(p.name, segment, place) for p in priority_lists for place, segment in enumerate(p.segments)],
+        [
+            (p.name, segment, place)
+            for p in priority_lists
+            for place, segment in enumerate(p.segments)
+        ],
     )
 
 

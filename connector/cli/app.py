@@ -47,7 +47,9 @@ def _options(
 
 
 @app.command()
-def check(config: ConfigOption = None, output: OutputOption = Output.TEXT, as_of: AsOfOption = None) -> None:
+def check(
+    config: ConfigOption = None, output: OutputOption = Output.TEXT, as_of: AsOfOption = None
+) -> None:
     """Look at everything before anything is sent: file, sources, models, campaigns, credentials."""
     from connector.domain import Level
     from connector.pipeline.check import check as run_check
@@ -76,11 +78,16 @@ def plan(
     output: OutputOption = Output.TEXT,
     as_of: AsOfOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also keep the plan in this folder.", show_default=False)
+        Path | None,
+        typer.Option("--out", help="Also keep the plan in this folder.", show_default=False),
     ] = None,
     people: Annotated[
         int | None,
-        typer.Option("--people", help="List so many people with reason and arm, addresses masked.", show_default=False),
+        typer.Option(
+            "--people",
+            help="List so many people with reason and arm, addresses masked.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Show every change that a run would make; nothing changes at any vendor."""
@@ -100,7 +107,8 @@ def plan(
 @app.command()
 def apply(
     folder: Annotated[
-        Path | None, typer.Argument(help="The plan's folder; the newest plan by default.", show_default=False)
+        Path | None,
+        typer.Argument(help="The plan's folder; the newest plan by default.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
@@ -122,7 +130,9 @@ def sync(
     """Plan and apply in one go, for a scheduler; guards hold what a person must look at."""
     with open_project(config) as project:
         made, report = project.sync(
-            as_of=parse_as_of(as_of, project), approved=parse_approvals(approve), approver=approver()
+            as_of=parse_as_of(as_of, project),
+            approved=parse_approvals(approve),
+            approver=approver(),
         )
     if output is Output.TEXT:
         from connector.cli import views
@@ -153,7 +163,9 @@ def train(config: ConfigOption = None, as_of: AsOfOption = None) -> None:
     with open_project(config) as project:
         migration = project.train(as_of=parse_as_of(as_of, project))
     moved = sum(m.n_people for m in migration)
-    typer.echo(f"Cut points fitted. {moved:,} people change their group; `liftline plan` shows them.")
+    typer.echo(
+        f"Cut points fitted. {moved:,} people change their group; `liftline plan` shows them."
+    )
 
 
 @app.command()
@@ -193,7 +205,8 @@ def issues(
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
     run: Annotated[
-        str | None, typer.Option("--run", help="A run's id; the last run by default.", show_default=False)
+        str | None,
+        typer.Option("--run", help="A run's id; the last run by default.", show_default=False),
     ] = None,
 ) -> None:
     """What did not get through, grouped by cause."""
@@ -236,7 +249,11 @@ def report(
     as_of: AsOfOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Where the page goes; report.out of the file by default.", show_default=False),
+        typer.Option(
+            "--out",
+            help="Where the page goes; report.out of the file by default.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Segments, deliveries and lift, on the terminal and as one HTML page."""
@@ -259,7 +276,9 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--folder", help="Where the demo's shop, state and report go.")
     ] = Path("demo"),
-    customers: Annotated[int, typer.Option("--customers", min=500, help="Size of the shop.")] = 20_000,
+    customers: Annotated[
+        int, typer.Option("--customers", min=500, help="Size of the shop.")
+    ] = 20_000,
 ) -> None:
     """A seeded shop, a sandbox HubSpot and five weeks in a minute: check, plan, apply, report."""
     from connector.cli.demo import run_demo
@@ -280,4 +299,6 @@ def main() -> None:
 
 
 def _asks_json(arguments: list[str]) -> bool:
-    return any(a == "--output" and b == "json" for a, b in zip(arguments, arguments[1:], strict=False))
+    return any(
+        a == "--output" and b == "json" for a, b in zip(arguments, arguments[1:], strict=False)
+    )

@@ -113,7 +113,10 @@ def open_project(config: Path | None, **options: Any) -> Iterator[Project]:
     """The project of a configuration, with progress shown on a terminal."""
     from connector.pipeline.project import Project
 
-    with progress() as report, Project.open(find_config(config), progress=report, **options) as project:
+    with (
+        progress() as report,
+        Project.open(find_config(config), progress=report, **options) as project,
+    ):
         yield project
 
 
@@ -163,7 +166,9 @@ def _plain(value: object) -> object:
 def fail(error: LiftlineError, output: Output = Output.TEXT) -> None:
     """Tell an error and leave with its exit code."""
     if output is Output.JSON:
-        emit({"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}})
+        emit(
+            {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
+        )
     else:
         typer.secho(f"{_word(error)}: {error}", err=True, fg=typer.colors.RED)
     raise typer.Exit(error.exit_code)

@@ -67,9 +67,12 @@ def run_demo(folder: Path, n_customers: int) -> None:
         )
         os.environ |= {"HUBSPOT_TOKEN": token, "HUBSPOT_URL": url, "HOLDOUT_SALT": "demo-salt"}
         clock = _Clock(story.FIRST_RUN)
-        with progress() as steps, Project.open(
-            folder / "liftline.yaml", clock=clock, identity_key="demo", progress=steps
-        ) as project:
+        with (
+            progress() as steps,
+            Project.open(
+                folder / "liftline.yaml", clock=clock, identity_key="demo", progress=steps
+            ) as project,
+        ):
             out.rule("[bold]liftline check")
             findings = check(project)
             steps.clear()
@@ -119,7 +122,8 @@ def run_demo(folder: Path, n_customers: int) -> None:
         traffic = _tell(url, "traffic")
     out.rule("[bold]Done")
     out.print(
-        f"The sandbox answered {traffic['requests']:,} requests, {traffic['throttled']:,} of them with 429."
+        f"The sandbox answered {traffic['accepted']:,} requests and refused"
+        f" {sum(traffic['refused'].values()):,} for coming too fast."
         f"\nThe report: [bold]{path}[/bold]\nEverything took {time.monotonic() - started:.0f} s."
     )
 
@@ -203,6 +207,11 @@ def _show_truth(out: Any, lifts: Sequence[Any], truth: Any) -> None:  # noqa: AN
         d = lift.difference
         inside = "yes" if d.low <= true <= d.high else "no"
         made.add_row(
-            lift.campaign, lift.metric, f"{d.estimate:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", f"{true:+.3f}", inside
+            lift.campaign,
+            lift.metric,
+            f"{d.estimate:+.3f}",
+            f"{d.low:+.3f} to {d.high:+.3f}",
+            f"{true:+.3f}",
+            inside,
         )
     out.print(made)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from connector.pipeline.explain import Explanation
     from connector.plan.document import Header, Plan
 
-MARKS = {Level.OK: ("✓", "green"), Level.NOTE: ("·", "cyan"), Level.WARNING: ("!", "yellow"), Level.ERROR: ("✗", "red")}
+MARKS = {
+    Level.OK: ("✓", "green"),
+    Level.NOTE: ("·", "cyan"),
+    Level.WARNING: ("!", "yellow"),
+    Level.ERROR: ("✗", "red"),
+}
 
 
 def console() -> Console:
@@ -30,7 +35,13 @@ def console() -> Console:
 
 def table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
     """A light table; columns named in ``numbers`` stand to the right."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=rich.box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return made
@@ -52,7 +63,9 @@ def show_findings(findings: Sequence[Finding]) -> None:
     out = console()
     for finding in findings:
         mark, colour = MARKS[finding.level]
-        line = Text.assemble((f"{mark} ", colour), (finding.subject, "bold"), f"  {finding.message}")
+        line = Text.assemble(
+            (f"{mark} ", colour), (finding.subject, "bold"), f"  {finding.message}"
+        )
         out.print(line)
         if finding.hint and finding.level is not Level.OK:
             out.print(Text(f"  → {finding.hint}", style="dim"))
@@ -120,7 +133,9 @@ def show_plan(plan: Plan) -> None:
         out.print(Text("Guards hold this plan until a person has looked:", style="bold yellow"))
         for guard in header.guards:
             out.print(
-                Text.assemble(("! ", "yellow"), (guard.name, "bold"), f"  {guard.subject}: {guard.message}")
+                Text.assemble(
+                    ("! ", "yellow"), (guard.name, "bold"), f"  {guard.subject}: {guard.message}"
+                )
             )
     elif header.is_empty:
         out.print(Text("Nothing to change.", style="bold green"))
@@ -131,14 +146,22 @@ def _show_quality(out: Console, header: Header) -> None:
     left_out = sum(
         row["n"]
         for row in header.quality
-        if "measure" in row and row["measure"] not in {"source_rows", "rows", "kept", "entries", "profiles"}
+        if "measure" in row
+        and row["measure"] not in {"source_rows", "rows", "kept", "entries", "profiles"}
         and row["table"].startswith("in_")
     )
     for row in bad:
         mark, colour = MARKS[Level(row["level"])]
-        out.print(Text.assemble((f"{mark} ", colour), (row["subject"], "bold"), f"  {row['message']}"))
+        out.print(
+            Text.assemble((f"{mark} ", colour), (row["subject"], "bold"), f"  {row['message']}")
+        )
     if left_out:
-        out.print(Text(f"{left_out:,} source rows were set aside; `liftline report` lists why.", style="dim"))
+        out.print(
+            Text(
+                f"{left_out:,} source rows were set aside; `liftline report` lists why.",
+                style="dim",
+            )
+        )
 
 
 def show_migration(migration: Sequence[Mapping[str, Any]]) -> None:
@@ -164,8 +187,20 @@ def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
     """The first changes with reason and arm; addresses are masked here and nowhere shown in full."""
     import pyarrow.dataset as ds
 
-    columns = ["destination", "kind", "action", "audience", "profile_id", "match_value", "arm", "reason", "detail"]
-    rows = ds.dataset(plan.changes_path).head(limit, columns=columns).to_pylist()
+    columns = [
+        "destination",
+        "kind",
+        "action",
+        "audience",
+        "profile_id",
+        "match_value",
+        "arm",
+        "reason",
+        "detail",
+    ]
+    rows: list[dict[str, Any]] = (
+        ds.dataset(plan.changes_path).head(limit, columns=columns).to_pylist()
+    )
     for row in rows:
         row["address"] = mask(row.pop("match_value"))
     return rows
@@ -182,7 +217,9 @@ def mask(value: str) -> str:
 
 def show_people(plan: Plan, limit: int) -> None:
     """The first changes, person by person."""
-    made = table(f"People (the first {limit:,} changes)", "person", "address", "what", "where", "arm", "why")
+    made = table(
+        f"People (the first {limit:,} changes)", "person", "address", "what", "where", "arm", "why"
+    )
     for row in people_rows(plan, limit):
         what = {"add": "joins", "remove": "leaves", "update": "properties"}[row["action"]]
         if row["kind"] == "record" and row["action"] == "add":
@@ -199,7 +236,9 @@ def show_people(plan: Plan, limit: int) -> None:
 def show_run(report: ApplyReport) -> None:
     """What a run did, one line a destination and outcome."""
     out = console()
-    made = table(f"Run {report.run_id}", "destination", "what", "outcome", "people", numbers=("people",))
+    made = table(
+        f"Run {report.run_id}", "destination", "what", "outcome", "people", numbers=("people",)
+    )
     for one in report.destinations:
         for (kind, action, outcome), n in sorted(one.outcomes.items()):
             made.add_row(one.destination, _deed(kind, action), str(outcome), f"{n:,}")
@@ -218,7 +257,11 @@ def show_run(report: ApplyReport) -> None:
         for code, n in sorted(codes.items(), key=lambda item: -item[1])[:5]:
             out.print(Text.assemble(("! ", "yellow"), f"{n:,} × {reason_words(code)}"))
     for guard in report.guards:
-        out.print(Text.assemble(("! ", "yellow"), (guard.name, "bold"), f"  {guard.subject}: {guard.message}"))
+        out.print(
+            Text.assemble(
+                ("! ", "yellow"), (guard.name, "bold"), f"  {guard.subject}: {guard.message}"
+            )
+        )
     words = {
         "succeeded": ("Delivered.", "bold green"),
         "partial": ("Delivered in part; the next run sends what is missing. See `liftline issues`.", "bold yellow"),
@@ -236,7 +279,16 @@ def _deed(kind: str, action: str) -> str:
 
 def show_history(runs: Sequence[Mapping[str, Any]]) -> None:
     """The runs, newest first."""
-    made = table("Runs", "run", "as of", "started", "status", "delivered", "refused", numbers=("delivered", "refused"))
+    made = table(
+        "Runs",
+        "run",
+        "as of",
+        "started",
+        "status",
+        "delivered",
+        "refused",
+        numbers=("delivered", "refused"),
+    )
     for run in runs:
         totals: dict[str, int] = {}
         for destination in run["summary"].get("destinations", ()):
@@ -255,11 +307,25 @@ def show_issues(run_id: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         console().print("No run yet." if run_id is None else f"Everything of {run_id} got through.")
         return
-    made = table(f"Row issues of {run_id}", "people", "destination", "what", "outcome", "cause", "an example", numbers=("people",))
+    made = table(
+        f"Row issues of {run_id}",
+        "people",
+        "destination",
+        "what",
+        "outcome",
+        "cause",
+        "an example",
+        numbers=("people",),
+    )
     for row in rows:
         cause = f"{row['code']}: {row['message']}" if row["message"] else row["code"]
         made.add_row(
-            f"{row['n']:,}", row["destination"], _deed(row["kind"], row["action"]), row["outcome"], cause, row["example"]
+            f"{row['n']:,}",
+            row["destination"],
+            _deed(row["kind"], row["action"]),
+            row["outcome"],
+            cause,
+            row["example"],
         )
     console().print(made)
     console().print("`liftline explain PROFILE` tells more of one person.")
@@ -277,7 +343,14 @@ def show_status(found: Mapping[str, Any]) -> None:
             f" as of {last['as_of'][:16]} UTC"
         )
     lists = table(
-        "Lists", "destination", "list", "people", "unconfirmed", "blocked", "", numbers=("people", "unconfirmed", "blocked")
+        "Lists",
+        "destination",
+        "list",
+        "people",
+        "unconfirmed",
+        "blocked",
+        "",
+        numbers=("people", "unconfirmed", "blocked"),
     )
     for row in found["lists"]:
         lists.add_row(
@@ -295,7 +368,9 @@ def show_status(found: Mapping[str, Any]) -> None:
         )  # fmt: skip
     arms = table("Arms, kept for good", "campaign", "epoch", "arm", "people", numbers=("people",))
     for row in found["arms"]:
-        arms.add_row(row["campaign"], str(row["epoch"]), row["arm"].replace("_", " "), count(row["people"]))
+        arms.add_row(
+            row["campaign"], str(row["epoch"]), row["arm"].replace("_", " "), count(row["people"])
+        )
     for made in (lists, records, arms):
         if made.row_count:
             out.print(made)
@@ -325,5 +400,3 @@ def _show_tree(out: Console, value: object, *, indent: int) -> None:
                 _show_tree(out, dict(rest), indent=indent + 1)
             else:
                 out.print(Text(f"{pad}- {inner}"))
-
-

@@ -127,7 +127,11 @@ def make_plan(
     reach.apply_records(con)
     eligibility.build_candidates(con)
     holdouts.draw_arms(
-        con, salt=activation.salt, draws=activation.draws, global_draw=activation.global_draw, as_of=as_of
+        con,
+        salt=activation.salt,
+        draws=activation.draws,
+        global_draw=activation.global_draw,
+        as_of=as_of,
     )
     desired.build_want_memberships(con)
     desired.build_want_records(con, activation.destination_specs, activation.campaigns)
@@ -166,7 +170,9 @@ def make_plan(
         efforts=tuple(summary.efforts(con, capabilities)),
         guards=(*extra_guards, *guards),
         segments=dict(
-            con.execute("SELECT segment, count(*) FROM segment_members GROUP BY 1 ORDER BY 1").fetchall()
+            con.execute(
+                "SELECT segment, count(*) FROM segment_members GROUP BY 1 ORDER BY 1"
+            ).fetchall()
         ),
         n_changes=int(count[0]) if count else 0,
         fields={
@@ -177,7 +183,9 @@ def make_plan(
     )
     plan = document.write_plan(con, folder / plan_id, header)
     state.put("salt_digest", digest)
-    journal.record_plan(plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest)
+    journal.record_plan(
+        plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest
+    )
     return plan
 
 
@@ -191,7 +199,9 @@ def load_state(con: duckdb.DuckDBPyConnection, state: State) -> None:
     for name, rows in state.arrow(queries).items():
         _, columns = _STATE_TABLES[name]
         casts = ", ".join(
-            f"CAST({c} AS BIGINT) AS {c}" if c in _COUNTS else f"nullif(CAST({c} AS TEXT), '') AS {c}"
+            f"CAST({c} AS BIGINT) AS {c}"
+            if c in _COUNTS
+            else f"nullif(CAST({c} AS TEXT), '') AS {c}"
             for c in columns
         )
         con.register("incoming", rows)
@@ -252,7 +262,9 @@ def _look_up(
         for start in range(0, len(people), step):
             found = reach.look_up(people[start : start + step], adapter.find)
             ledger.learn_records([dataclasses.asdict(row) for row in found], at=utc_text(now))
-            progress(f"looking people up at {spec.name}", min(start + step, len(people)), len(people))
+            progress(
+                f"looking people up at {spec.name}", min(start + step, len(people)), len(people)
+            )
 
 
 def _inspect_audiences(
@@ -365,7 +377,9 @@ class ApplyReport:
     def n_blocked(self) -> int:
         """Changes that a vendor rejected or suppressed."""
         return sum(
-            d.count(outcome) for d in self.destinations for outcome in (Outcome.REJECTED, Outcome.SUPPRESSED)
+            d.count(outcome)
+            for d in self.destinations
+            for outcome in (Outcome.REJECTED, Outcome.SUPPRESSED)
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -425,22 +439,34 @@ def apply_plan(
     held = [g for g in header.guards if "all" not in approved and g.name not in approved]
     if approved and header.guards:
         journal.approve(
-            header.plan_id, {g.name for g in header.guards} - {g.name for g in held}, approver=approver, now=now
+            header.plan_id,
+            {g.name for g in header.guards} - {g.name for g in held},
+            approver=approver,
+            now=now,
         )
     journal.start_run(
-        run_id, plan_id=header.plan_id, as_of=header.as_of, config_digest=header.config_digest, now=now
+        run_id,
+        plan_id=header.plan_id,
+        as_of=header.as_of,
+        config_digest=header.config_digest,
+        now=now,
     )
     if not held:
         # Every assignment is on record before the first push, and kept whatever happens next.
         journal.log_shares(
             [
                 (d.campaign, d.epoch, arm.value, share)
-                for d in (*activation.draws, *([activation.global_draw] if activation.global_draw else []))
+                for d in (
+                    *activation.draws,
+                    *([activation.global_draw] if activation.global_draw else []),
+                )
                 for arm, share in d.shares.items()
             ],
             config_version=header.config_digest,
         )
-        journal.log_arms(plan.side_table("new_arms"), run_id=run_id, config_version=header.config_digest)
+        journal.log_arms(
+            plan.side_table("new_arms"), run_id=run_id, config_version=header.config_digest
+        )
     pushes = _pushes(state, activation, plan, no_longer_permitted or {}, progress)
     _run_stage(state, pushes, plan, Stage.WITHDRAW, now=now)
     if not held:
@@ -474,7 +500,8 @@ def _check_plan(journal: Journal, header: Header, activation: Activation) -> Non
         )
     if status == "applied":
         raise GuardError(
-            f"the plan {header.plan_id} was applied before.", hint="Make a new one with `liftline plan`."
+            f"the plan {header.plan_id} was applied before.",
+            hint="Make a new one with `liftline plan`.",
         )
     if header.config_digest != activation.config_digest:
         raise GuardError(
@@ -529,7 +556,9 @@ def _prepare(push: DestinationPush, header: Header) -> None:
 def _release(plan: Plan, pushes: Mapping[str, DestinationPush]) -> None:
     released: dict[str, dict[str, list[str]]] = {}
     for row in plan.side_table("released").to_pylist():
-        released.setdefault(row["destination"], {}).setdefault(row["audience_id"], []).append(row["match_key"])
+        released.setdefault(row["destination"], {}).setdefault(row["audience_id"], []).append(
+            row["match_key"]
+        )
     for destination, memberships in released.items():
         if destination in pushes:
             pushes[destination].release(memberships)
@@ -571,7 +600,11 @@ def _audiences(
     known = ledger.audiences()
     if stage is Stage.JOIN:
         for audience in plan.header.audiences:
-            if audience.destination == adapter.name and audience.joins and audience.name not in known:
+            if (
+                audience.destination == adapter.name
+                and audience.joins
+                and audience.name not in known
+            ):
                 made = adapter.ensure_audience(audience.name)
                 if not made.created:
                     _adopt(state, adapter, made, audience.campaign, audience.arm, now)
@@ -591,6 +624,9 @@ def _audiences(
 def _status(reports: Sequence[DestinationReport], held: Sequence[Guard]) -> str:
     if held:
         return "held"
-    if any(r.error is not None or r.count(Outcome.REJECTED) or r.count(Outcome.SUPPRESSED) for r in reports):
+    if any(
+        r.error is not None or r.count(Outcome.REJECTED) or r.count(Outcome.SUPPRESSED)
+        for r in reports
+    ):
         return "partial"
     return "succeeded"

@@ -285,7 +285,8 @@ class Project:
         folders = sorted((self.state.folder / "plans").glob("plan-*/plan.json"))
         if not folders:
             raise ConfigError(
-                f"there is no plan in {self.state.folder / 'plans'}.", hint="Run `liftline plan` first."
+                f"there is no plan in {self.state.folder / 'plans'}.",
+                hint="Run `liftline plan` first.",
             )
         return folders[-1].parent
 

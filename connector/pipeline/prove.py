@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from connector.config import Config
 from connector.domain import Arm
-from connector.lift.analysis import (
-    CampaignLift,
-    CampaignSpec,
-    IntendedShares,
-    MeasurementSpec,
-    analyse,
-)
+from connector.lift.analysis import CampaignSpec, IntendedShares, MeasurementSpec, analyse
+from connector.lift.result import CampaignLift
 from connector.pipeline import publish, specs
 from connector.report import data as report
 from connector.state.database import parse_utc
@@ -116,7 +111,9 @@ def load_assignments(state: State, warehouse: DuckDBWarehouse) -> None:
 
 def _shares(state: State) -> dict[str, tuple[IntendedShares, ...]]:
     rows = state.arrow(
-        {"s": "SELECT campaign, epoch, config_version, arm, share FROM arm_shares ORDER BY 1, 2, 3, 4"}
+        {
+            "s": "SELECT campaign, epoch, config_version, arm, share FROM arm_shares ORDER BY 1, 2, 3, 4"
+        }
     )["s"].to_pylist()
     found: dict[tuple[str, int, str], dict[Arm, float]] = {}
     for row in rows:
@@ -199,7 +196,9 @@ def write_report(project: Project, data: report.ReportData, out: Path | None = N
 
 
 def _held(state: State, name: str) -> int:
-    rows = state.arrow({"a": "SELECT campaign, arm, count(*) AS n FROM assignments GROUP BY 1, 2"})["a"]
+    rows = state.arrow({"a": "SELECT campaign, arm, count(*) AS n FROM assignments GROUP BY 1, 2"})[
+        "a"
+    ]
     return sum(
         row["n"]
         for row in rows.to_pylist()
@@ -397,7 +396,9 @@ def _quality(now: Mapping[str, Any]) -> report.QualitySummary:
         kept = measures.pop("kept", 0)
         if not n_source:
             continue
-        left_out = {k: n for k, n in measures.items() if k not in EMPTIED and not k.startswith("standing_")}
+        left_out = {
+            k: n for k, n in measures.items() if k not in EMPTIED and not k.startswith("standing_")
+        }
         rows.append(
             report.TableRow(
                 table=name,

@@ -41,7 +41,9 @@ def write_published(found: Understanding, plan: Plan) -> None:
     }
     for name, sql in queries.items():
         reader = con.sql(sql).to_arrow_reader(100_000)
-        with pq.ParquetWriter(folder / f"{name}.parquet", reader.schema, compression="zstd") as writer:
+        with pq.ParquetWriter(
+            folder / f"{name}.parquet", reader.schema, compression="zstd"
+        ) as writer:
             for batch in reader:
                 writer.write_batch(batch)
     (folder / "understanding.json").write_text(
@@ -89,7 +91,8 @@ def describe(found: Understanding) -> dict[str, Any]:
             for x in found.findings
         ],
         "quality": [
-            {"table": line.table, "measure": line.measure, "n": line.n} for line in found.quality.lines
+            {"table": line.table, "measure": line.measure, "n": line.n}
+            for line in found.quality.lines
         ],
     }
 

@@ -88,7 +88,8 @@ def _freshness(freshness: FreshnessConfig | None) -> sources.Freshness | None:
 def customers_spec(config: Config) -> profiles.CustomersSpec:
     """How customers are cleaned."""
     return profiles.CustomersSpec(
-        duplicates=profiles.Duplicates(config.quality.duplicates), exclude=config.quality.exclude or ""
+        duplicates=profiles.Duplicates(config.quality.duplicates),
+        exclude=config.quality.exclude or "",
     )
 
 
@@ -176,9 +177,7 @@ def segment_specs(config: Config) -> list[SegmentSpec]:
 
 
 # ---------------------------------------------------------------------- activation
-def destination_specs(
-    config: Config, adapters: Mapping[str, Destination]
-) -> list[DestinationSpec]:
+def destination_specs(config: Config, adapters: Mapping[str, Destination]) -> list[DestinationSpec]:
     """Every destination as the planner sees it."""
     specs = []
     for name, one in config.destinations.items():

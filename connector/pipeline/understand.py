@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RFM = "rfm"
-RFM_COLUMNS = (f"{RFM}.r", f"{RFM}.f", f"{RFM}.m", f"{RFM}.cell", f"{RFM}.group", f"{RFM}.previous_group")
+RFM_COLUMNS = (
+    f"{RFM}.r",
+    f"{RFM}.f",
+    f"{RFM}.m",
+    f"{RFM}.cell",
+    f"{RFM}.group",
+    f"{RFM}.previous_group",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +142,13 @@ def understand(
     progress("cleaning and stitching people")
     steps: list[Reports] = list(reports)
     with _located(config, "quality.exclude"):
-        steps.append(customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of))
+        steps.append(
+            customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
+        )
     _load_known_people(warehouse, state)
-    steps.append(identity.stitch(warehouse, specs.identity_spec(config), mint_key=state.identity_key))
+    steps.append(
+        identity.stitch(warehouse, specs.identity_spec(config), mint_key=state.identity_key)
+    )
     consent_spec = specs.consent_spec(config)
     consents = consent.resolve_consent(warehouse, consent_spec, as_of=as_of)
     steps.append(consents)
@@ -195,9 +206,7 @@ def understand(
     )
 
 
-def remember(
-    state: State, understanding: Understanding, *, now: datetime
-) -> dict[str, int]:
+def remember(state: State, understanding: Understanding, *, now: datetime) -> dict[str, int]:
     """Store what the first act has learned: people and newly fitted models.
 
     Returns:
@@ -322,9 +331,7 @@ def _previous_groups(warehouse: DuckDBWarehouse, state: State) -> None:
     )
 
 
-def _segments(
-    config: Config, columns: Mapping[str, str], spec: rfm.RfmSpec
-) -> tuple[Segment, ...]:
+def _segments(config: Config, columns: Mapping[str, str], spec: rfm.RfmSpec) -> tuple[Segment, ...]:
     domains = {f"{RFM}.group": spec.group_names, f"{RFM}.previous_group": spec.group_names}
     for one in specs.segment_specs(config):
         # One at a time first, so that an error names the line of its own rule.

@@ -185,7 +185,8 @@ class Header:
         for moment in ("created_at", "as_of"):
             values[moment] = datetime.fromisoformat(values[moment])
         values["audiences"] = tuple(
-            AudiencePlan(**{k: v for k, v in a.items() if k != "after"}) for a in values["audiences"]
+            AudiencePlan(**{k: v for k, v in a.items() if k != "after"})
+            for a in values["audiences"]
         )
         values["records"] = tuple(RecordsPlan(**r) for r in values["records"])
         values["campaigns"] = tuple(CampaignPlan(**c) for c in values["campaigns"])
@@ -271,7 +272,8 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
                 for batch in reader:
                     writer.write_batch(batch)
         (folder / "plan.json").write_text(
-            json.dumps(header.to_json(), indent=2, ensure_ascii=False, default=str), encoding="utf-8"
+            json.dumps(header.to_json(), indent=2, ensure_ascii=False, default=str),
+            encoding="utf-8",
         )
     finally:
         os.umask(previous)
@@ -291,7 +293,9 @@ def read_plan(folder: Path) -> Plan:
             f"there is no plan in {folder}.", hint="Make one with `liftline plan --out DIR`."
         ) from error
     except ValueError as error:
-        raise PlanError(f"{folder / 'plan.json'} is damaged.", hint="Make the plan again.") from error
+        raise PlanError(
+            f"{folder / 'plan.json'} is damaged.", hint="Make the plan again."
+        ) from error
     return Plan(folder, Header.from_json(document))
 
 

@@ -38,7 +38,9 @@ class GuardLimits:
     over_people: int | None = 20_000
 
 
-def audience_plans(con: duckdb.DuckDBPyConnection, statuses: Mapping[tuple[str, str], str]) -> list[AudiencePlan]:
+def audience_plans(
+    con: duckdb.DuckDBPyConnection, statuses: Mapping[tuple[str, str], str]
+) -> list[AudiencePlan]:
     """Every list that the configuration wants or that the ledger still holds people of.
 
     Args:
@@ -167,7 +169,9 @@ def campaign_plans(
     ]
 
 
-def efforts(con: duckdb.DuckDBPyConnection, capabilities: Mapping[str, Capabilities]) -> list[Effort]:
+def efforts(
+    con: duckdb.DuckDBPyConnection, capabilities: Mapping[str, Capabilities]
+) -> list[Effort]:
     """Calls and minutes at each vendor's own limit."""
     counts: dict[str, int] = {}
     for destination, kind, n in con.execute(
@@ -181,7 +185,8 @@ def efforts(con: duckdb.DuckDBPyConnection, capabilities: Mapping[str, Capabilit
             destination=name,
             calls=calls,
             minutes=max(
-                (calls * rate.seconds / rate.requests / 60.0 for rate in capabilities[name].rates), default=0.0
+                (calls * rate.seconds / rate.requests / 60.0 for rate in capabilities[name].rates),
+                default=0.0,
             ),
         )
         for name, calls in sorted(counts.items())
@@ -222,7 +227,11 @@ def tripped_guards(
                 )
             )
         grown = audience.joins - audience.unconfirmed
-        if audience.before and grown >= FEW_PEOPLE and grown > limits.additions_above * audience.before:
+        if (
+            audience.before
+            and grown >= FEW_PEOPLE
+            and grown > limits.additions_above * audience.before
+        ):
             guards.append(
                 Guard(
                     "additions_above",
@@ -271,7 +280,11 @@ def tripped_guards(
                     f"this run would cost {campaign.cost:,.2f} {currency}; its budget for a run is {campaign.budget:,.2f}.",
                 )
             )
-    changes = dict(con.execute("SELECT destination, count(DISTINCT profile_id) FROM changes GROUP BY 1").fetchall())
+    changes = dict(
+        con.execute(
+            "SELECT destination, count(DISTINCT profile_id) FROM changes GROUP BY 1"
+        ).fetchall()
+    )
     known = {
         row[0]
         for row in con.execute(

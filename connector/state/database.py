@@ -207,7 +207,9 @@ class State:
 
         pool = self.engine.pool
         if isinstance(pool, sa.QueuePool) and pool.checkedout():
-            raise LedgerError("the state was read in bulk while a transaction is open; report a bug.")
+            raise LedgerError(
+                "the state was read in bulk while a transaction is open; report a bug."
+            )
         self.engine.dispose()
         tables: dict[str, pa.Table] = {}
         with adbc.connect(str(self._database)) as connection, connection.cursor() as cursor:

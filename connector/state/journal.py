@@ -34,7 +34,9 @@ class Journal:
         """
         with self._engine.begin() as connection:
             runs = schema.runs
-            dead = list(connection.scalars(sa.select(runs.c.run_id).where(runs.c.status == "running")))
+            dead = list(
+                connection.scalars(sa.select(runs.c.run_id).where(runs.c.status == "running"))
+            )
             if dead:
                 connection.execute(
                     sa.update(runs)
@@ -115,7 +117,9 @@ class Journal:
         """Write down what became of a plan."""
         with self._engine.begin() as connection:
             connection.execute(
-                sa.update(schema.plans).where(schema.plans.c.plan_id == plan_id).values(status=status)
+                sa.update(schema.plans)
+                .where(schema.plans.c.plan_id == plan_id)
+                .values(status=status)
             )
 
     def approve(self, plan_id: str, guards: Iterable[str], *, approver: str, now: datetime) -> None:
@@ -175,7 +179,9 @@ class Journal:
             after = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
         return after - before
 
-    def log_shares(self, shares: Iterable[tuple[str, int, str, float]], *, config_version: str) -> None:
+    def log_shares(
+        self, shares: Iterable[tuple[str, int, str, float]], *, config_version: str
+    ) -> None:
         """Remember which shares a configuration version drew with: (campaign, epoch, arm, share)."""
         rows = [
             {"campaign": c, "epoch": e, "arm": a, "share": s, "config_version": config_version}
@@ -229,7 +235,9 @@ class Journal:
                 update = statement.on_conflict_do_update(
                     index_elements=keys,
                     set_={
-                        c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys
+                        c.name: statement.excluded[c.name]
+                        for c in table.columns
+                        if c.name not in keys
                     },
                 )
                 for batch in rows.to_batches(max_chunksize=20_000):
@@ -260,7 +268,9 @@ class Journal:
     def model(self, name: str, *, applied: bool = False) -> tuple[int, dict[str, Any], str] | None:
         """The newest model of that name (or the newest that a run has used): version, document, when it was fitted."""
         table = schema.models
-        query = sa.select(table).where(table.c.name == name).order_by(table.c.version.desc()).limit(1)
+        query = (
+            sa.select(table).where(table.c.name == name).order_by(table.c.version.desc()).limit(1)
+        )
         if applied:
             query = query.where(table.c.applied_at.is_not(None))
         with self._engine.connect() as connection:
@@ -292,7 +302,9 @@ class Journal:
                 for row in connection.execute(
                     sa.select(table).join(
                         latest,
-                        sa.and_(table.c.table_name == latest.c.table_name, table.c.at == latest.c.at),
+                        sa.and_(
+                            table.c.table_name == latest.c.table_name, table.c.at == latest.c.at
+                        ),
                     )
                 )
             }
@@ -308,13 +320,18 @@ class Journal:
         )
 
     # ------------------------------------------------------------------ row issues
-    def store_issues(self, run_id: str, issues: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    def store_issues(
+        self, run_id: str, issues: Sequence[Mapping[str, Any]], *, now: datetime
+    ) -> None:
         """Keep every change that did not get through."""
         at = utc_text(now)
         for start in range(0, len(issues), 5_000):
             self._state.insert(
                 schema.row_issues,
-                [dict(issue) | {"run_id": run_id, "at": at} for issue in issues[start : start + 5_000]],
+                [
+                    dict(issue) | {"run_id": run_id, "at": at}
+                    for issue in issues[start : start + 5_000]
+                ],
             )
 
     def issues(self, run_id: str) -> list[dict[str, Any]]:

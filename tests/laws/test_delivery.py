@@ -65,7 +65,9 @@ def test_pushing_twice_is_pushing_once(engine: Engine, world: World) -> None:
     assert {k: c.properties for k, c in world.vendor.contacts.items()} == contacts
 
 
-def test_withdrawn_consent_leaves_even_while_guards_hold_the_rest(engine: Engine, world: World) -> None:
+def test_withdrawn_consent_leaves_even_while_guards_hold_the_rest(
+    engine: Engine, world: World
+) -> None:
     engine.sync()
     spec = world.campaigns[0]
     treated = sorted(world.expected_members(spec, Arm.TREATMENT))
@@ -109,18 +111,26 @@ def test_one_poison_record_does_not_stop_the_others(engine: Engine, world: World
     assert plan.header.n_changes == 1
     world.vendor.faults = Faults()
     engine.apply(plan)
-    assert [(kind, who) for kind, _, who in world.vendor.pushed] == [(Kind.RECORD, poisoned.profile_id)]
+    assert [(kind, who) for kind, _, who in world.vendor.pushed] == [
+        (Kind.RECORD, poisoned.profile_id)
+    ]
 
 
-def test_when_nobody_gets_through_nobody_is_booked_as_rejected(engine: Engine, world: World) -> None:
-    world.vendor.faults = Faults(poison=frozenset(p.email for p in world.people.values() if p.email))
+def test_when_nobody_gets_through_nobody_is_booked_as_rejected(
+    engine: Engine, world: World
+) -> None:
+    world.vendor.faults = Faults(
+        poison=frozenset(p.email for p in world.people.values() if p.email)
+    )
     report = engine.sync()
     assert report.status == "partial"
     assert report.destinations[0].count(Outcome.REJECTED) == 0
     assert "none of a batch" in str(report.errors[0])
     world.vendor.faults = Faults()
     assert engine.sync().status == "succeeded"
-    assert emails(world, "world | winback") == world.expected_members(world.campaigns[0], Arm.TREATMENT)
+    assert emails(world, "world | winback") == world.expected_members(
+        world.campaigns[0], Arm.TREATMENT
+    )
 
 
 def test_foreign_members_of_an_adopted_list_are_never_removed(engine: Engine, world: World) -> None:
@@ -151,7 +161,9 @@ def test_a_changed_address_moves_the_membership(engine: Engine, world: World) ->
     assert engine.plan().header.n_changes == 0
 
 
-def test_a_second_address_of_the_same_vendor_record_keeps_the_membership(engine: Engine, world: World) -> None:
+def test_a_second_address_of_the_same_vendor_record_keeps_the_membership(
+    engine: Engine, world: World
+) -> None:
     engine.sync()
     email = sorted(world.expected_members(world.campaigns[0], Arm.TREATMENT))[0]
     person = next(p for p in world.people.values() if p.email == email)
@@ -165,7 +177,9 @@ def test_a_second_address_of_the_same_vendor_record_keeps_the_membership(engine:
     assert "second@example.com" not in emails(world, "world | winback")
 
 
-def test_two_profiles_that_are_one_vendor_record_are_never_pushed_twice(engine: Engine, world: World) -> None:
+def test_two_profiles_that_are_one_vendor_record_are_never_pushed_twice(
+    engine: Engine, world: World
+) -> None:
     record = world.vendor.by_email("c1@example.com")
     world.vendor.delete_contact(world.vendor.by_email("c2@example.com").record_id)
     record.emails.add("c2@example.com")
@@ -183,9 +197,13 @@ def test_a_deleted_list_asks_before_it_is_built_anew(engine: Engine, world: Worl
     assert {g.name for g in plan.header.guards} == {"deleted_list"}
     assert engine.apply(plan, limits=GuardLimits()).status == "held"
     assert world.vendor.lists == {}
-    report = engine.apply(engine.plan(GuardLimits()), limits=GuardLimits(), approved={"deleted_list"}, approver="me")
+    report = engine.apply(
+        engine.plan(GuardLimits()), limits=GuardLimits(), approved={"deleted_list"}, approver="me"
+    )
     assert report.status == "succeeded"
-    assert emails(world, "world | winback") == world.expected_members(world.campaigns[0], Arm.TREATMENT)
+    assert emails(world, "world | winback") == world.expected_members(
+        world.campaigns[0], Arm.TREATMENT
+    )
 
 
 def test_permission_lost_after_the_plan_is_respected(engine: Engine, world: World) -> None:
@@ -207,7 +225,9 @@ def test_changes_whose_ledger_row_has_moved_are_skipped(engine: Engine, world: W
 
 
 def test_a_person_on_two_campaigns_leaves_only_the_list_whose_claim_ends(tmp_path: Path) -> None:
-    world = World(Vendor(), campaigns=[campaign("a", "x", treatment=1.0), campaign("b", "y", treatment=1.0)])
+    world = World(
+        Vendor(), campaigns=[campaign("a", "x", treatment=1.0), campaign("b", "y", treatment=1.0)]
+    )
     engine = Engine(tmp_path, world)
     world.people["p"] = Person("p", "p@example.com", segments={"x", "y"})
     world.vendor.add_contact("p@example.com")
@@ -216,7 +236,10 @@ def test_a_person_on_two_campaigns_leaves_only_the_list_whose_claim_ends(tmp_pat
     engine.sync()
     assert emails(world, "world | a") == set()
     assert emails(world, "world | b") == {"p@example.com"}
-    assert world.vendor.by_email("p@example.com").properties == {"score": 0, "b_offer": "15_percent"}
+    assert world.vendor.by_email("p@example.com").properties == {
+        "score": 0,
+        "b_offer": "15_percent",
+    }
     engine.close()
 
 
@@ -224,7 +247,9 @@ def test_creating_is_for_members_only(tmp_path: Path) -> None:
     world = World(Vendor(creates=True))
     engine = Engine(tmp_path, world)
     for i in range(20):
-        world.people[f"p{i}"] = Person(f"p{i}", f"c{i}@example.com", segments={"lost"} if i < 10 else set())
+        world.people[f"p{i}"] = Person(
+            f"p{i}", f"c{i}@example.com", segments={"lost"} if i < 10 else set()
+        )
     plan = engine.plan()
     wanted = world.expected_members(world.campaigns[0], Arm.TREATMENT)
     assert plan.header.records[0].creates == len(wanted)

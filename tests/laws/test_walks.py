@@ -63,7 +63,9 @@ def walk(folder: Path, seeds: Sequence[int]) -> list[dict[str, set[str]]]:
         for world in worlds:
             _check(engine, world)
         assert engine.plan().header.n_changes == 0
-        return [{name: members for name, members in world.vendor.lists.values()} for world in worlds]
+        return [
+            {name: members for name, members in world.vendor.lists.values()} for world in worlds
+        ]
     finally:
         engine.close()
 
@@ -71,12 +73,21 @@ def walk(folder: Path, seeds: Sequence[int]) -> list[dict[str, set[str]]]:
 def _world(seed: int) -> World:
     rng = random.Random(seed)
     name = f"v{seed}"
-    vendor = Vendor(name=name, seed=seed, creates=rng.random() < 0.3, max_batch=rng.choice([2, 3, 5]))
+    vendor = Vendor(
+        name=name, seed=seed, creates=rng.random() < 0.3, max_batch=rng.choice([2, 3, 5])
+    )
     world = World(
         vendor,
         campaigns=[
             campaign(f"winback_{name}", f"lost_{name}", name),
-            campaign(f"vip_{name}", f"best_{name}", name, treatment=0.8, business_as_usual=0.1, no_contact=0.1),
+            campaign(
+                f"vip_{name}",
+                f"best_{name}",
+                name,
+                treatment=0.8,
+                business_as_usual=0.1,
+                no_contact=0.1,
+            ),
         ],
     )
     for i in range(PEOPLE):
@@ -172,7 +183,10 @@ def _unblock(world: World) -> None:
 def _check(engine: Engine, world: World) -> None:
     vendor = world.vendor
     logged = {
-        (row["campaign"], row["epoch"], row["profile_id"]): (Arm(row["arm"]), row["first_eligible_at"])
+        (row["campaign"], row["epoch"], row["profile_id"]): (
+            Arm(row["arm"]),
+            row["first_eligible_at"],
+        )
         for row in engine.state.arrow({"a": "SELECT * FROM assignments"})["a"].to_pylist()
     }
     into = dict(world.merges)
@@ -217,7 +231,11 @@ def test_a_second_run_is_refused_while_one_is_alive(tmp_path: Path) -> None:
     from connector.state.database import State
 
     first, second = State.open(tmp_path), State.open(tmp_path)
-    with first.lock("sync"), pytest.raises(LedgerError, match=r"in use by sync \(process \d+, since"), second.lock("plan"):
+    with (
+        first.lock("sync"),
+        pytest.raises(LedgerError, match=r"in use by sync \(process \d+, since"),
+        second.lock("plan"),
+    ):
         pass
     with second.lock("plan"):
         pass

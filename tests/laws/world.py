@@ -115,7 +115,9 @@ class Vendor:
             members.discard(record_id)
 
     def members_of(self, name: str) -> set[str]:
-        return next((set(members) for found, members in self.lists.values() if found == name), set())
+        return next(
+            (set(members) for found, members in self.lists.values() if found == name), set()
+        )
 
     # ---- the adapter
     @property
@@ -212,7 +214,9 @@ class Vendor:
         if change.match_value in self.faults.suppressed and any(
             value is not None for value in change.properties.values()
         ):
-            return RecordResult(change.change_id, Outcome.SUPPRESSED, code="BLOCKLIST", message="blocked")
+            return RecordResult(
+                change.change_id, Outcome.SUPPRESSED, code="BLOCKLIST", message="blocked"
+            )
         contact = self.contacts.get(change.record_id or "")
         if contact is None and change.record_id is None:
             contact = self.by_email(change.match_value)
@@ -378,7 +382,10 @@ class Engine:
         merges = [pair for world in self.worlds for pair in world.merges]
         Journal(self.state).learn_people(
             [],
-            [{"from_profile_id": a, "into_profile_id": b, "reason": "shared_email"} for a, b in merges],
+            [
+                {"from_profile_id": a, "into_profile_id": b, "reason": "shared_email"}
+                for a, b in merges
+            ],
             now=self.now,
         )
 
@@ -408,7 +415,9 @@ class Engine:
 
 def campaign(name: str, segment: str, destination: str = "vendor", **shares: float) -> CampaignSpec:
     """A campaign to the vendor; shares default to 80 % treatment and 20 % no contact."""
-    parts = {Arm(arm): share for arm, share in (shares or {"treatment": 0.8, "no_contact": 0.2}).items()}
+    parts = {
+        Arm(arm): share for arm, share in (shares or {"treatment": 0.8, "no_contact": 0.2}).items()
+    }
     return CampaignSpec(
         name=name,
         segment=segment,
