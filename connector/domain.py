@@ -1,7 +1,9 @@
-"""The values that travel from the plan onwards: frozen, small, free of vendors and of configuration.
+"""The values that travel from the plan onwards: frozen, small, free of vendors and of
+configuration.
 
-Millions of rows never become objects of these classes at once: a plan is a table, and :class:`Change` objects are made
-batch by batch while it is carried out. Personal data (``match_value``, property values) is kept out of ``repr``.
+Millions of rows never become objects of these classes at once: a plan is a table, and
+:class:`Change` objects are made batch by batch while it is carried out. Personal data
+(``match_value``, property values) is kept out of ``repr``.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Action(enum.StrEnum):
 class Stage(enum.IntEnum):
     """The order in which a run sends, each stage finished before the next begins.
 
-    Leaving comes before joining, because one vendor record can leave under an old address and join under a new one.
+    Leaving comes before joining, because one vendor record can leave under an old address and join
+    under a new one.
     """
 
     WITHDRAW = 0
@@ -85,7 +88,8 @@ class Audience:
     Attributes:
         name: The list's name at the vendor.
         audience_id: The vendor's own id of it.
-        created: Whether ``ensure_audience`` has just made it (False: found, so its members are foreign).
+        created: Whether ``ensure_audience`` has just made it (False: found, so its members are
+            foreign).
     """
 
     name: str
@@ -100,9 +104,11 @@ class Change:
     Attributes:
         change_id: Unique in its plan; results answer by it.
         kind: Record (properties) or membership.
-        action: ADD creates a record or joins a list; UPDATE writes properties; REMOVE leaves a list.
+        action: ADD creates a record or joins a list; UPDATE writes properties; REMOVE leaves a
+            list.
         profile_id: The person, by our pseudonym. The only identifier that may be logged.
-        match_value: What the vendor matches on, normally the normalised e-mail. Personal: never logged.
+        match_value: What the vendor matches on, normally the normalised e-mail. Personal: never
+            logged.
         record_id: The vendor's own id, where we know it.
         properties: Vendor property name -> value, for record changes. Personal: never logged.
     """
@@ -124,7 +130,8 @@ class RecordResult:
         change_id: The change that this answers.
         outcome: What became of it.
         record_id: The vendor's id of the person, whenever the answer reveals it.
-        code: Short machine word for the cause (``INVALID_EMAIL``); the report groups by it. Empty when delivered.
+        code: Short machine word for the cause (``INVALID_EMAIL``); the report groups by it. Empty
+            when delivered.
         message: One sentence without personal data. Empty when delivered.
     """
 

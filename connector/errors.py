@@ -19,11 +19,12 @@
           BatchRejectedError           9   one record spoils the batch: the engine halves it
         AdapterError                   9   the adapter broke its contract: report a bug
 
-The numbers are the process' exit codes (0 is success, 2 a wrong command line, 11 a run that finished with rejected
-records). A failure of one *record* is a result (:class:`connector.domain.RecordResult`), never an exception.
+The numbers are the process' exit codes (0 is success, 2 a wrong command line, 11 a run that
+finished with rejected records). A failure of one *record* is a result
+(:class:`connector.domain.RecordResult`), never an exception.
 
-A message says what happened, to what, and (in ``hint``) what to do. Messages never hold an e-mail address, a property
-value or a token.
+A message says what happened, to what, and (in ``hint``) what to do. Messages never hold an e-mail
+address, a property value or a token.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class LiftlineError(Exception):
 
 
 class ConfigError(LiftlineError):
-    """The configuration is wrong; the message names file, line, key, what was found and what is allowed."""
+    """The configuration is wrong; the message names file, line, key, what was found and what is
+    allowed.
+    """
 
     exit_code = 3
 
@@ -126,7 +129,8 @@ class TransientError(DestinationError):
 
     Attributes:
         retry_after_s: Seconds to wait, where the vendor said so.
-        applied: Whether the request may have been carried out all the same (a time-out after sending).
+        applied: Whether the request may have been carried out all the same (a time-out after
+            sending).
     """
 
     exit_code = 10
@@ -151,7 +155,9 @@ class PermanentError(DestinationError):
 
 
 class BatchRejectedError(PermanentError):
-    """The vendor refuses a whole batch, possibly for the sake of one record; nothing of it was applied."""
+    """The vendor refuses a whole batch, possibly for the sake of one record; nothing of it was
+    applied.
+    """
 
 
 class AdapterError(DestinationError):

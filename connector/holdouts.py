@@ -1,10 +1,11 @@
 """Randomised control groups: who is treated, who gets business as usual, who is left alone.
 
-An arm depends on the salt, the campaign, the epoch and the profile alone: ``md5(salt:campaign:epoch:profile_id)``, first
-eight hex digits as an unsigned integer, the same in Python and in every warehouse (single-pass hashes correlate across
-salts; see the tests). The log wins over the hash: whoever has an arm keeps it, a changed share applies to the newly
-eligible only, and a merge of two people keeps the earliest assignment. The global holdout is a campaign of its own, drawn
-first; people in it are addressed by no campaign that is not exempt.
+An arm depends on the salt, the campaign, the epoch and the profile alone:
+``md5(salt:campaign:epoch:profile_id)``, first eight hex digits as an unsigned integer, the same in
+Python and in every warehouse (single-pass hashes correlate across salts; see the tests). The log
+wins over the hash: whoever has an arm keeps it, a changed share applies to the newly eligible only,
+and a merge of two people keeps the earliest assignment. The global holdout is a campaign of its
+own, drawn first; people in it are addressed by no campaign that is not exempt.
 """
 
 from __future__ import annotations
@@ -85,21 +86,25 @@ def draw_arms(
     global_draw: Draw | None,
     as_of: datetime,
 ) -> None:
-    """Create ``arms`` for every eligible candidate, and block those whom the global holdout keeps back.
+    """Create ``arms`` for every eligible candidate, and block those whom the global holdout keeps
+    back.
 
-    Relations read: ``candidates``, ``cfg_campaigns``, ``st_assignments(campaign, epoch, profile_id, arm, bucket,
-    first_eligible_at)`` with merged profiles already mapped.
-    Relation made: ``arms(campaign, epoch, profile_id, arm, bucket, first_eligible_at, is_new)``; times are ISO text.
+    Relations read: ``candidates``, ``cfg_campaigns``, ``st_assignments(campaign, epoch, profile_id,
+    arm, bucket, first_eligible_at)`` with merged profiles already mapped.
+    Relation made: ``arms(campaign, epoch, profile_id, arm, bucket, first_eligible_at, is_new)``;
+        times are ISO text.
 
     Args:
         con: The workspace.
         salt: Secret text; never logged.
         draws: One for each campaign.
-        global_draw: The global holdout: its treatment arm is addressed, its no-contact arm is held back.
+        global_draw: The global holdout: its treatment arm is addressed, its no-contact arm is held
+            back.
         as_of: The instant of this run; becomes ``first_eligible_at`` of the newly assigned.
     """
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE cfg_arms(campaign TEXT, epoch INTEGER, arm TEXT, lower_edge BIGINT, upper_edge BIGINT)"
+        "CREATE OR REPLACE TEMP TABLE cfg_arms(campaign TEXT, epoch INTEGER, arm TEXT, lower_edge"
+        " BIGINT, upper_edge BIGINT)"
     )
     edges = [
         row for draw in (*draws, *([global_draw] if global_draw else [])) for row in _edges(draw)
@@ -107,7 +112,8 @@ def draw_arms(
     if edges:
         con.executemany("INSERT INTO cfg_arms VALUES (?, ?, ?, ?, ?)", edges)
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE arms(campaign TEXT, epoch INTEGER, profile_id TEXT, arm TEXT, bucket BIGINT,"
+        "CREATE OR REPLACE TEMP TABLE arms(campaign TEXT, epoch INTEGER, profile_id TEXT, arm"
+        " TEXT, bucket BIGINT,"
         " first_eligible_at TEXT, is_new BOOL)"
     )
     at = f"{as_of:%Y-%m-%dT%H:%M:%S.%f}Z"
@@ -117,7 +123,8 @@ def draw_arms(
             salt,
             at,
             """
-            SELECT DISTINCT CAST($campaign AS TEXT) AS campaign, CAST($epoch AS INTEGER) AS epoch, k.profile_id
+            SELECT DISTINCT CAST($campaign AS TEXT) AS campaign,
+                CAST($epoch AS INTEGER) AS epoch, k.profile_id
             FROM candidates k JOIN cfg_campaigns c USING (campaign)
             WHERE k.blocked IS NULL AND NOT c.exempt
             """,
@@ -128,7 +135,8 @@ def draw_arms(
             UPDATE candidates SET blocked = 'global_holdout'
             WHERE blocked IS NULL
               AND campaign IN (SELECT campaign FROM cfg_campaigns WHERE NOT exempt)
-              AND profile_id IN (SELECT profile_id FROM arms WHERE campaign = ? AND arm = 'no_contact')
+              AND profile_id IN (SELECT profile_id FROM arms WHERE campaign = ?
+                  AND arm = 'no_contact')
             """,
             [global_draw.campaign],
         )
@@ -153,11 +161,13 @@ def _assign(
         INSERT INTO arms
         WITH population AS ({population}),
         hashed AS (
-            SELECT *, CAST('0x' || substr(md5($salt || ':' || campaign || ':' || epoch || ':' || profile_id), 1, 8)
+            SELECT *, CAST('0x' || substr(md5($salt || ':' || campaign || ':' || epoch || ':' ||
+                profile_id), 1, 8)
                            AS BIGINT) AS drawn
             FROM population
         )
-        SELECT h.campaign, h.epoch, h.profile_id, coalesce(s.arm, a.arm), coalesce(s.bucket, h.drawn),
+        SELECT h.campaign, h.epoch, h.profile_id, coalesce(s.arm, a.arm), coalesce(s.bucket,
+            h.drawn),
             coalesce(s.first_eligible_at, $at), s.arm IS NULL
         FROM hashed h
         LEFT JOIN st_assignments s

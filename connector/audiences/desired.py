@@ -1,14 +1,16 @@
 """What every destination should look like after the run: list memberships and properties.
 
-No arm but treatment joins the treatment list or receives the campaign's properties. The business-as-usual arm has a list
-of its own, and the no-contact arm may have one that a vendor's own newsletter excludes. A destination's own properties
-(scores that a workflow might act upon) are withheld from everybody who is held out there, unless the configuration says
-otherwise.
+No arm but treatment joins the treatment list or receives the campaign's properties. The
+business-as-usual arm has a list of its own, and the no-contact arm may have one that a vendor's own
+newsletter excludes. A destination's own properties (scores that a workflow might act upon) are
+withheld from everybody who is held out there, unless the configuration says otherwise.
 
 Relations made:
 
-- ``want_memberships(destination, name, match_key, profile_id, match_value, record_id, claims, arm, reason)``
-- ``want_records(destination, match_key, profile_id, match_value, record_id, creates, properties, fields, fingerprint)``
+- ``want_memberships(destination, name, match_key, profile_id, match_value, record_id, claims, arm,
+  reason)``
+- ``want_records(destination, match_key, profile_id, match_value, record_id, creates, properties,
+  fields, fingerprint)``
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def build_want_memberships(con: duckdb.DuckDBPyConnection) -> None:
         FROM candidates k
         JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch AND m.profile_id = k.profile_id
         JOIN cfg_audiences a ON a.campaign = k.campaign AND a.arm = m.arm
-        JOIN reach r ON r.destination = a.destination AND r.profile_id = k.profile_id AND r.blocked IS NULL
+        JOIN reach r ON r.destination = a.destination AND r.profile_id = k.profile_id
+            AND r.blocked IS NULL
         WHERE k.blocked IS NULL
         GROUP BY a.destination, a.name, r.match_key
         """
@@ -75,12 +78,14 @@ def build_want_records(
         JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch AND m.profile_id = k.profile_id
             AND m.arm = 'treatment'
         JOIN cfg_targets t ON t.campaign = k.campaign
-        JOIN reach r ON r.destination = t.destination AND r.profile_id = k.profile_id AND r.blocked IS NULL
+        JOIN reach r ON r.destination = t.destination AND r.profile_id = k.profile_id
+            AND r.blocked IS NULL
         WHERE k.blocked IS NULL
         """
     )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE want_values(destination TEXT, match_key TEXT, property TEXT, value TEXT)"
+        "CREATE OR REPLACE TEMP TABLE want_values(destination TEXT, match_key TEXT, property"
+        " TEXT, value TEXT)"
     )
     types = {str(name): str(kind) for name, kind, *_ in con.execute("DESCRIBE scored").fetchall()}
     for select in _selects(destinations, campaigns, types):
@@ -90,7 +95,8 @@ def build_want_records(
         CREATE OR REPLACE TEMP TABLE want_records AS
         WITH documents AS (
             SELECT destination, match_key,
-                '{' || string_agg(to_json(property) || ': ' || value, ', ' ORDER BY property) || '}' AS properties,
+                '{' || string_agg(to_json(property) || ': ' || value, ', ' ORDER BY property) ||
+                    '}' AS properties,
                 to_json(list(property ORDER BY property) FILTER (value <> 'null')) AS fields
             FROM want_values GROUP BY destination, match_key
         ),
@@ -104,10 +110,12 @@ def build_want_records(
             FROM documents d FULL JOIN members m USING (destination, match_key)
         )
         SELECT
-            k.destination, k.match_key, r.profile_id, r.match_value, r.record_id, g.creates AND k.is_member AS creates,
+            k.destination, k.match_key, r.profile_id, r.match_value, r.record_id, g.creates
+                AND k.is_member AS creates,
             k.properties, k.fields, md5(k.properties) AS fingerprint
         FROM known k
-        JOIN reach r ON r.destination = k.destination AND r.match_key = k.match_key AND r.blocked IS NULL
+        JOIN reach r ON r.destination = k.destination AND r.match_key = k.match_key
+            AND r.blocked IS NULL
         JOIN cfg_destinations g ON g.destination = k.destination
         -- Without anything to write, a record is needed only where lists are addressed by its id.
         WHERE (k.properties <> '{}' OR (g.needs_record_id AND r.record_id IS NULL))
@@ -135,7 +143,8 @@ def _selects(
         )
         for prop, column in destination.properties.items():
             yield (
-                f"SELECT r.destination, r.match_key, {_literal(prop)}, {_json(column, types[column])} FROM reach r"
+                f"SELECT r.destination, r.match_key, {_literal(prop)},"
+                f" {_json(column, types[column])} FROM reach r"
                 f" JOIN scored s ON s.profile_id = r.profile_id"
                 f" WHERE r.destination = {name} AND r.blocked IS NULL{withheld}"
             )
@@ -145,12 +154,14 @@ def _selects(
             scope = f"t.destination = {name} AND t.campaign = {_literal(campaign.name)}"
             for prop, value in campaign.constants.items():
                 yield (
-                    f"SELECT t.destination, t.match_key, {_literal(prop)}, {_literal(_canonical(value))}"
+                    f"SELECT t.destination, t.match_key, {_literal(prop)},"
+                    f" {_literal(_canonical(value))}"
                     f" FROM treated t WHERE {scope}"
                 )
             for prop, column in campaign.columns.items():
                 yield (
-                    f"SELECT t.destination, t.match_key, {_literal(prop)}, {_json(column, types[column])} FROM treated t"
+                    f"SELECT t.destination, t.match_key, {_literal(prop)},"
+                    f" {_json(column, types[column])} FROM treated t"
                     f" JOIN scored s ON s.profile_id = t.profile_id WHERE {scope}"
                 )
 
@@ -161,7 +172,8 @@ def _json(column: str, kind: str) -> str:
     if kind.startswith("TIMESTAMP"):
         quoted = f"strftime({quoted}, '%Y-%m-%dT%H:%M:%SZ')"
     elif kind in {"DOUBLE", "FLOAT"}:
-        # Rounded, because a score that differs in the fifteenth digit is not a change worth sending.
+        # Rounded, because a score that differs in the fifteenth digit is not a change worth
+        # sending.
         quoted = f"CASE WHEN isfinite({quoted}) THEN round({quoted}, 6) END"
     return f"coalesce(CAST(to_json({quoted}) AS TEXT), 'null')"
 

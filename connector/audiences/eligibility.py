@@ -1,11 +1,13 @@
-"""Who a campaign addresses: eligibility, then the priority list; the arm comes last (:mod:`connector.holdouts`).
+"""Who a campaign addresses: eligibility, then the priority list; the arm comes last
+(:mod:`connector.holdouts`).
 
-The order is the same for every arm, and a held-out winner does not fall through to the next campaign: otherwise the
-holdout of one campaign would be the treatment of another.
+The order is the same for every arm, and a held-out winner does not fall through to the next
+campaign: otherwise the holdout of one campaign would be the treatment of another.
 
-Relation made: ``candidates(campaign, epoch, segment, profile_id, reason, blocked)``: one row for each campaign and member of
-its segment; ``blocked`` is NULL for the eligible, else why not: a reason of :mod:`connector.audiences.reach`,
-``excluded_from_campaign``, ``outranked`` or (set by the holdouts) ``global_holdout``.
+Relation made: ``candidates(campaign, epoch, segment, profile_id, reason, blocked)``: one row for
+each campaign and member of its segment; ``blocked`` is NULL for the eligible, else why not: a
+reason of :mod:`connector.audiences.reach`, ``excluded_from_campaign``, ``outranked`` or (set by the
+holdouts) ``global_holdout``.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ def build_candidates(con: duckdb.DuckDBPyConnection) -> None:
             FROM cfg_targets t JOIN reach r ON r.destination = t.destination
             GROUP BY ALL
         ),
-        barred AS (SELECT DISTINCT profile_id, applies_to FROM exclusions WHERE applies_to IS NOT NULL),
+        barred AS (SELECT DISTINCT profile_id, applies_to
+            FROM exclusions WHERE applies_to IS NOT NULL),
         judged AS (
             SELECT m.*,
                 CASE

@@ -1,11 +1,14 @@
-"""Who may be written to at each destination: address, consent, exclusions, and whether the vendor knows the person.
+"""Who may be written to at each destination: address, consent, exclusions, and whether the vendor
+knows the person.
 
-Made before arms are drawn, and the same for every arm, so that treatment and holdout stay comparable. Relations read:
-``profiles``, ``permissions``, ``exclusions``, ``segment_members``, ``st_records``, ``st_memberships``, ``cfg_*``.
-Relation made: ``reach(destination, profile_id, match_value, match_key, record_id, blocked)``; ``blocked`` is NULL for people
-who may be written to, else the first reason of
+Made before arms are drawn, and the same for every arm, so that treatment and holdout stay
+comparable. Relations read: ``profiles``, ``permissions``, ``exclusions``, ``segment_members``,
+``st_records``, ``st_memberships``, ``cfg_*``.
+Relation made: ``reach(destination, profile_id, match_value, match_key, record_id, blocked)``;
+``blocked`` is NULL for people who may be written to, else the first reason of
 
-``consent_withdrawn`` | ``excluded`` | ``no_address`` | ``no_consent`` | ``same_vendor_record`` | ``not_at_destination``
+``consent_withdrawn`` | ``excluded`` | ``no_address`` | ``no_consent`` | ``same_vendor_record`` |
+``not_at_destination``
 
 The first two are the person's own will and are carried out at once, whatever a guard says.
 """
@@ -28,7 +31,9 @@ EXPLICIT = ("consent_withdrawn", "excluded")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The vendor's answer for one address: its record id, or None when it knows nobody of that address."""
+    """The vendor's answer for one address: its record id, or None when it knows nobody of that
+    address.
+    """
 
     match_key: str
     profile_id: str
@@ -37,7 +42,9 @@ class Found:
 
 
 def build_reach(con: duckdb.DuckDBPyConnection) -> None:
-    """Create ``reach`` from addresses, consent and exclusions alone; the vendor is asked afterwards."""
+    """Create ``reach`` from addresses, consent and exclusions alone; the vendor is asked
+    afterwards.
+    """
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE reach AS
@@ -71,7 +78,8 @@ def to_look_up(
 ) -> list[tuple[str, str, str]]:
     """People whose record id at the vendor is needed and unknown.
 
-    Needed: somebody whom a campaign or the destination's own properties address, or whom we may have to take off a list.
+    Needed: somebody whom a campaign or the destination's own properties address, or whom we may
+        have to take off a list.
 
     Returns:
         Triples of match key, profile id and match value.
@@ -98,19 +106,22 @@ def to_look_up(
             JOIN cfg_destinations d ON d.destination = $destination
             WHERE k.record_id IS NULL AND (
                 k.checked_at IS NULL
-                OR CAST(k.checked_at AS TIMESTAMP) <= {instant(now)} - to_seconds(CAST(d.recheck_days * 86400 AS BIGINT))
+                OR CAST(k.checked_at AS TIMESTAMP) <= {instant(now)} -
+                    to_seconds(CAST(d.recheck_days * 86400 AS BIGINT))
             )
         ),
         stranded AS (
             -- Possibly created, or possibly on a list, by a request whose answer we never got.
             SELECT k.match_key, k.profile_id, k.match_value
             FROM st_records k
-            LEFT JOIN st_memberships m ON m.destination = k.destination AND m.match_key = k.match_key
+            LEFT JOIN st_memberships m ON m.destination = k.destination
+                AND m.match_key = k.match_key
                 AND m.presence <> 'no'
             WHERE k.destination = $destination AND k.record_id IS NULL
               AND (k.presence <> 'no' OR m.match_key IS NOT NULL)
         )
-        SELECT DISTINCT * FROM (SELECT * FROM unknown UNION ALL SELECT * FROM stranded) ORDER BY match_key
+        SELECT DISTINCT * FROM (SELECT * FROM unknown UNION ALL SELECT *
+            FROM stranded) ORDER BY match_key
         """,
         {"destination": destination},
     ).fetchall()
@@ -128,8 +139,9 @@ def look_up(
 def apply_records(con: duckdb.DuckDBPyConnection) -> None:
     """Complete ``reach`` with what the ledger knows of the vendors' records.
 
-    Two of our profiles that are one record at the vendor would be written twice, perhaps from two arms: only one of them,
-    the one that the vendor has something of already, else the smallest id, stays reachable.
+    Two of our profiles that are one record at the vendor would be written twice, perhaps from two
+    arms: only one of them, the one that the vendor has something of already, else the smallest id,
+    stays reachable.
     """
     con.execute(
         """

@@ -1,6 +1,7 @@
 """What this step needs to know of campaigns and destinations, as plain frozen values.
 
-They are loaded into small ``cfg_*`` tables so that the SQL stays fixed and no configuration text is ever spliced into it.
+They are loaded into small ``cfg_*`` tables so that the SQL stays fixed and no configuration text is
+ever spliced into it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class DestinationSpec:
         needs_record_id: Whether list memberships are addressed by the vendor's record id.
         records: Whether it takes properties.
         memberships: Whether it takes lists.
-        properties: Vendor property -> column of the ``scored`` relation, for everybody who may be written to.
+        properties: Vendor property -> column of the ``scored`` relation, for everybody who may be
+            written to.
         clears: Whether our properties are cleared when a person leaves.
         to_holdouts: Whether held-out people receive ``properties`` all the same.
         recheck_missing_days: How long an unknown person is left alone before being looked up again.
@@ -110,8 +112,10 @@ def load_specs(
     """Create the ``cfg_*`` tables that the fixed SQL joins with."""
     _table(
         con,
-        "cfg_destinations(destination TEXT, purpose TEXT, channel TEXT, match_on TEXT, creates BOOL, looks_up BOOL,"
-        " needs_record_id BOOL, clears BOOL, to_holdouts BOOL, writes_everyone BOOL, recheck_days DOUBLE)",
+        "cfg_destinations(destination TEXT, purpose TEXT, channel TEXT, match_on TEXT, creates"
+        " BOOL, looks_up BOOL,"
+        " needs_record_id BOOL, clears BOOL, to_holdouts BOOL, writes_everyone BOOL, recheck_days"
+        " DOUBLE)",
         [
             (
                 d.name, d.purpose, d.channel, d.match_on, d.creates, d.looks_up, d.needs_record_id, d.clears,

@@ -1,4 +1,5 @@
-"""``liftline demo``: a seeded shop and a sandbox HubSpot, from the first check to a measured campaign.
+"""``liftline demo``: a seeded shop and a sandbox HubSpot, from the first check to a measured
+campaign.
 
 The sandbox is a process of its own on loopback, started by its module's name: the engine never
 imports a destination, and neither does its demo. Dates and effects are the story's

@@ -83,7 +83,8 @@ def show_plan(plan: Plan) -> None:
     """The plan as a marketer reads it: guards first, then campaigns, lists, properties, effort."""
     out, header = console(), plan.header
     out.print(
-        f"[bold]{header.project}[/bold]  plan {header.plan_id}, as of {header.as_of:%Y-%m-%d %H:%M} UTC"
+        f"[bold]{header.project}[/bold]  plan {header.plan_id}, as of"
+        f" {header.as_of:%Y-%m-%d %H:%M} UTC"
     )
     out.print()
     campaigns = table(

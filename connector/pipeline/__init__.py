@@ -1,1 +1,3 @@
-"""The one place that knows the order: *understand* (sources to scores), *activate* (segments to push), *prove* (lift)."""
+"""The one place that knows the order: *understand* (sources to scores), *activate* (segments to
+push), *prove* (lift).
+"""

@@ -1,7 +1,8 @@
 """The second act: from segment members to a plan, and from a plan to delivered campaigns.
 
-Planning reads vendors (who exists, which lists are there) and writes only what it learned of them; everything that changes
-a vendor happens in :func:`apply_plan`. Both take the clock's reading as an argument.
+Planning reads vendors (who exists, which lists are there) and writes only what it learned of them;
+everything that changes a vendor happens in :func:`apply_plan`. Both take the clock's reading as an
+argument.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def make_plan(
     """Decide every change of this run, without changing anything at a vendor.
 
     Args:
-        con: The workspace, holding ``profiles``, ``permissions``, ``exclusions``, ``scored`` and ``segment_members``.
+        con: The workspace, holding ``profiles``, ``permissions``, ``exclusions``, ``scored`` and
+            ``segment_members``.
         state: The state database.
         activation: The configuration's part.
         as_of: The instant that the scores are of.
@@ -191,7 +193,8 @@ def make_plan(
 
 def load_state(con: duckdb.DuckDBPyConnection, state: State) -> None:
     """Copy what planning reads of the state into ``st_*`` tables of the workspace."""
-    # ADBC guesses a column's type from its first rows, where a rare text is still NULL; an empty text is not.
+    # ADBC guesses a column's type from its first rows, where a rare text is still NULL; an empty
+    # text is not.
     queries = {}
     for name, (table, columns) in _STATE_TABLES.items():
         values = ", ".join(c if c in _COUNTS else f"coalesce({c}, '') AS {c}" for c in columns)
@@ -270,7 +273,9 @@ def _look_up(
 def _inspect_audiences(
     con: duckdb.DuckDBPyConnection, state: State, activation: Activation, *, now: datetime
 ) -> dict[tuple[str, str], str]:
-    """Find out which lists are there: known ones may have been deleted, new names may exist already."""
+    """Find out which lists are there: known ones may have been deleted, new names may exist
+    already.
+    """
     statuses: dict[tuple[str, str], str] = {}
     known = {
         (destination, name): (audience_id, status)
@@ -286,7 +291,8 @@ def _inspect_audiences(
             Ledger(state, destination).lose_audience(audience_id)
             known[destination, name] = (audience_id, "deleted")
     for destination, name, campaign, arm in con.execute(
-        "SELECT a.destination, a.name, a.campaign, a.arm FROM cfg_audiences a JOIN cfg_campaigns c USING (campaign)"
+        "SELECT a.destination, a.name, a.campaign, a.arm FROM cfg_audiences a JOIN cfg_campaigns"
+        " c USING (campaign)"
         " WHERE c.active ORDER BY ALL"
     ).fetchall():
         status = known.get((destination, name), (None, "new"))[1]
@@ -319,12 +325,14 @@ def _build_advances(
 ) -> None:
     """What apply will write to the state: new arms, changed labels, changed segment states."""
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE new_arms AS SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at"
+        "CREATE OR REPLACE TEMP TABLE new_arms AS SELECT campaign, epoch, profile_id, arm,"
+        " bucket, first_eligible_at"
         " FROM arms WHERE is_new ORDER BY campaign, epoch, profile_id"
     )
     at = utc_text(as_of)
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE new_labels(model TEXT, profile_id TEXT, label TEXT, previous_label TEXT, since TEXT)"
+        "CREATE OR REPLACE TEMP TABLE new_labels(model TEXT, profile_id TEXT, label TEXT,"
+        " previous_label TEXT, since TEXT)"
     )
     for model, column in activation.labels.items():
         quoted = '"' + column.replace('"', '""') + '"'
@@ -340,8 +348,10 @@ def _build_advances(
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE new_segment_state AS
-        SELECT coalesce(m.segment, t.segment) AS segment, coalesce(m.profile_id, t.profile_id) AS profile_id,
-            CAST(m.profile_id IS NOT NULL AS INTEGER) AS is_member, CAST($at AS TEXT) AS since, 1 AS streak,
+        SELECT coalesce(m.segment, t.segment) AS segment, coalesce(m.profile_id,
+            t.profile_id) AS profile_id,
+            CAST(m.profile_id IS NOT NULL AS INTEGER) AS is_member, CAST($at AS TEXT) AS since,
+                1 AS streak,
             CAST($at AS TEXT) AS last_as_of
         FROM (SELECT DISTINCT segment, profile_id FROM segment_members) m
         FULL JOIN st_segment_state t ON t.segment = m.segment AND t.profile_id = m.profile_id
@@ -357,8 +367,8 @@ class ApplyReport:
     """What a run did.
 
     Attributes:
-        status: ``succeeded``, ``partial`` (rejections or a destination given up) or ``held`` (a guard stopped it after
-            the explicit withdrawals).
+        status: ``succeeded``, ``partial`` (rejections or a destination given up) or ``held`` (a
+            guard stopped it after the explicit withdrawals).
         guards: The guards that held it.
     """
 
@@ -422,7 +432,8 @@ def apply_plan(
         activation: The configuration's part.
         plan: The plan.
         now: The clock's reading.
-        no_longer_permitted: Destination -> profile ids that lost consent or were excluded since the plan.
+        no_longer_permitted: Destination -> profile ids that lost consent or were excluded since the
+            plan.
         approved: Names of guards that a person lets pass; ``all`` for every one.
         approver: Who; written down with the approval.
         progress: Told what goes on.

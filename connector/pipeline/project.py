@@ -330,7 +330,8 @@ class Project:
             con.register("wanted", wanted)
             rows = con.execute(
                 "SELECT DISTINCT w.destination, w.profile_id FROM wanted w LEFT JOIN reach r"
-                " USING (destination, profile_id) WHERE r.profile_id IS NULL OR r.blocked IS NOT NULL"
+                " USING (destination, profile_id) WHERE r.profile_id IS NULL OR r.blocked IS NOT"
+                " NULL"
             ).fetchall()
             con.unregister("wanted")
         barred: dict[str, set[str]] = {}

@@ -84,7 +84,9 @@ def measure(
 
 
 def load_assignments(state: State, warehouse: DuckDBWarehouse) -> None:
-    """Make ``assignments`` of the arm log, merged people under their surviving profile and earliest arm."""
+    """Make ``assignments`` of the arm log, merged people under their surviving profile and earliest
+    arm.
+    """
     rows = state.arrow(
         {
             "log": "SELECT a.campaign, a.epoch, coalesce(m.into_profile_id, a.profile_id) AS profile_id, a.arm,"
@@ -99,7 +101,8 @@ def load_assignments(state: State, warehouse: DuckDBWarehouse) -> None:
         SELECT CAST(campaign AS TEXT) AS campaign, CAST(epoch AS INTEGER) AS epoch,
             CAST(config_version AS TEXT) AS config_version, CAST(profile_id AS TEXT) AS profile_id,
             CAST(arm AS TEXT) AS arm,
-            CAST(replace(CAST(first_eligible_at AS TEXT), 'Z', '') AS TIMESTAMP) AS first_eligible_at
+            CAST(replace(CAST(first_eligible_at AS TEXT), 'Z',
+                '') AS TIMESTAMP) AS first_eligible_at
         FROM (
             SELECT *, row_number() OVER (PARTITION BY campaign, epoch, profile_id
                                          ORDER BY first_eligible_at, logged_as) AS place
@@ -212,7 +215,8 @@ def _windows(config: Config, warehouse: DuckDBWarehouse) -> dict[str, tuple[date
 
     closes = {}
     for campaign, first, last in warehouse.connection.execute(
-        "SELECT campaign, min(first_eligible_at), max(first_eligible_at) FROM assignments GROUP BY 1"
+        "SELECT campaign, min(first_eligible_at), max(first_eligible_at) FROM assignments GROUP"
+        " BY 1"
     ).fetchall():
         one = config.campaigns.get(campaign)
         if one is not None:

@@ -1,8 +1,9 @@
 """Published artifacts: what the report, the web page and BI tools read, without personal data.
 
-Each run writes ``state/runs/<run_id>/``: ``summary.json`` (segments, RFM grid, quality, the plan's header, what was
-delivered), ``scores.parquet`` (features and scores under profile ids) and ``memberships.parquet`` (segments with
-reasons, and arms). They are computed with the plan and published when it is applied.
+Each run writes ``state/runs/<run_id>/``: ``summary.json`` (segments, RFM grid, quality, the plan's
+header, what was delivered), ``scores.parquet`` (features and scores under profile ids) and
+``memberships.parquet`` (segments with reasons, and arms). They are computed with the plan and
+published when it is applied.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def write_published(found: Understanding, plan: Plan) -> None:
     queries = {
         "scores": f"SELECT {kept} FROM scored ORDER BY profile_id",
         "memberships": "SELECT m.segment, m.profile_id, m.reason, k.campaign, a.arm, k.blocked"
-        " FROM segment_members m LEFT JOIN candidates k ON k.segment = m.segment AND k.profile_id = m.profile_id"
+        " FROM segment_members m LEFT JOIN candidates k ON k.segment = m.segment AND k.profile_id"
+        " = m.profile_id"
         " LEFT JOIN arms a ON a.campaign = k.campaign AND a.profile_id = k.profile_id"
         " ORDER BY m.segment, m.profile_id, k.campaign",
     }
@@ -75,7 +77,8 @@ def describe(found: Understanding) -> dict[str, Any]:
             "cells": [
                 {"r": score_r, "f": score_f, "people": people, "revenue": float(revenue or 0)}
                 for score_r, score_f, people, revenue in con.execute(
-                    f"SELECT {r}, {f}, count(*), sum(monetary) FROM scored WHERE {r} IS NOT NULL GROUP BY 1, 2"
+                    f"SELECT {r}, {f}, count(*), sum(monetary) FROM scored WHERE {r} IS NOT NULL"
+                    f" GROUP BY 1, 2"
                     " ORDER BY 1, 2"
                 ).fetchall()
             ],

@@ -203,7 +203,9 @@ def destination_specs(config: Config, adapters: Mapping[str, Destination]) -> li
 
 
 def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:
-    """Every campaign as the planner sees it; active ones contain ``as_of``'s day in the project's zone."""
+    """Every campaign as the planner sees it; active ones contain ``as_of``'s day in the project's
+    zone.
+    """
     today = as_of.astimezone(config.project.zone).date()
     exempt = set(config.holdouts.global_.exempt_campaigns) if config.holdouts.global_ else set()
     specs = []

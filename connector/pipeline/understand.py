@@ -317,7 +317,8 @@ def _previous_groups(warehouse: DuckDBWarehouse, state: State) -> None:
         {
             "labels": "SELECT coalesce(m.into_profile_id, l.profile_id) AS profile_id, l.label AS label,"
             " coalesce(l.previous_label, '') AS previous_label FROM labels l"
-            f" LEFT JOIN profile_merges m ON m.from_profile_id = l.profile_id WHERE l.model = '{RFM}'"
+            f" LEFT JOIN profile_merges m ON m.from_profile_id = l.profile_id WHERE l.model ="
+            f" '{RFM}'"
         }
     )["labels"]
     warehouse.load("known_labels", _text_table(rows))
@@ -326,7 +327,8 @@ def _previous_groups(warehouse: DuckDBWarehouse, state: State) -> None:
         f'SELECT s.profile_id AS profile_id, CASE WHEN l.label <> s."{RFM}.group" THEN l.label'
         f" ELSE nullif(l.previous_label, '') END AS \"{RFM}.previous_group\""
         " FROM rfm_scores AS s LEFT JOIN (SELECT k.profile_id AS profile_id, min(k.label) AS label,"
-        " min(k.previous_label) AS previous_label FROM known_labels AS k GROUP BY k.profile_id) AS l"
+        " min(k.previous_label) AS previous_label FROM known_labels AS k GROUP BY k.profile_id)"
+        " AS l"
         " ON l.profile_id = s.profile_id",
     )
 
