@@ -1,0 +1,119 @@
+"""The state database: private, migrated, one writer, read in bulk without harm."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from connector.errors import LedgerError
+from connector.state import schema
+from connector.state.database import State, parse_utc, utc_text
+
+
+@pytest.fixture
+def state(tmp_path: Path):
+    opened = State.open(tmp_path / "state")
+    yield opened
+    opened.close()
+
+
+def test_only_the_owner_can_read_it(state: State) -> None:
+    assert (state.folder / "state.db").stat().st_mode & 0o777 == 0o600
+    assert state.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_migrations_make_the_schema(state: State) -> None:
+    with state.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_power_cut_loses_no_commit(state: State) -> None:
+    with state.engine.connect() as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2  # FULL
+
+
+def test_the_identity_key_is_made_once(state: State) -> None:
+    key = state.identity_key
+    again = State.open(state.folder, identity_key="another")
+    assert again.identity_key == key
+    assert len(key) == 32
+    again.close()
+
+
+def test_bulk_reading_after_writing_sees_everything_and_breaks_nothing(state: State) -> None:
+    # Two copies of SQLite in one process: the second once saw an empty table, and the file broke.
+    for round_ in range(5):
+        rows = [
+            {"from_profile_id": f"a{round_}-{i}", "into_profile_id": "b", "reason": "r", "at": "t"}
+            for i in range(200)
+        ]
+        state.insert(schema.profile_merges, rows)
+        table = state.arrow({"m": "SELECT from_profile_id FROM profile_merges"})["m"]
+        assert table.num_rows == 200 * (round_ + 1)
+    state.close()
+    plain = sqlite3.connect(state.folder / "state.db")
+    assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert plain.execute("SELECT count(*) FROM profile_merges").fetchone() == (1000,)
+    plain.close()
+
+
+def test_bulk_reading_inside_a_transaction_is_refused(state: State) -> None:
+    with state.engine.begin(), pytest.raises(LedgerError, match="transaction is open"):
+        state.arrow({"m": "SELECT 1 AS one"})
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_text("not a database, but long enough to be looked at" * 50)
+    with pytest.raises(LedgerError, match="not a state database"):
+        State.open(tmp_path)
+
+
+def test_a_newer_database_is_refused(state: State) -> None:
+    with state.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="newer than this program"):
+        State.open(state.folder)
+
+
+def _hold(folder: str, ready) -> None:
+    state = State.open(Path(folder))
+    with state.lock("sync"):
+        ready.send("held")
+        signal.pause()
+
+
+def test_a_killed_run_frees_the_lock(state: State) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(state.folder), theirs))
+    process.start()
+    assert ours.recv() == "held"
+    with pytest.raises(LedgerError, match=rf"in use by sync \(process {process.pid}, since 20"), state.lock("plan"):
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with state.lock("plan"):
+        pass
+
+
+def test_times_sort_as_text_and_come_back() -> None:
+    moments = [
+        datetime(2026, 3, 29, 1, 59, tzinfo=timezone(timedelta(hours=1))),
+        datetime(2026, 3, 29, 3, 0, tzinfo=timezone(timedelta(hours=2))),
+        datetime(2026, 3, 29, 1, 0, 0, 1, tzinfo=UTC),
+    ]
+    texts = [utc_text(m) for m in moments]
+    assert texts == sorted(texts)
+    assert [parse_utc(t) for t in texts] == moments
+    with pytest.raises(ValueError, match="aware"):
+        utc_text(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
