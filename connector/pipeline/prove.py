@@ -187,11 +187,10 @@ def write_report(project: Project, data: report.ReportData, out: Path | None = N
         data: What it shows.
         out: Overrides ``report.out``.
     """
-    from connector.report.html import render
+    from connector.report.html import write_html
 
     path = out or Path(project.config.resolve(project.config.report.out))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(data), encoding="utf-8")
+    write_html(data, path)
     path.with_suffix(".json").write_text(
         json.dumps(data.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
     )
