@@ -1,0 +1,89 @@
+"""What a bench reports, and how its parts run in processes of their own.
+
+Timings are ratios against a floor that is measured in the same run, because machines differ and a
+shared one differs from minute to minute. A part that tells its peak memory has a process to itself.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of the table.
+
+    Attributes:
+        name: What was measured.
+        measured: The figure, with its unit.
+        floor: What it is held against in the same run; empty when the bar is absolute.
+        ratio: Measured against the floor; None when there is no floor.
+        bar: What is asked; empty for a figure that is only told.
+        ok: Whether the bar is met.
+    """
+
+    name: str
+    measured: str
+    floor: str = ""
+    ratio: float | None = None
+    bar: str = ""
+    ok: bool = True
+
+
+class Timer:
+    """Seconds of what runs within ``with``."""
+
+    seconds = 0.0
+
+    def __enter__(self) -> Timer:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._began
+
+
+@contextmanager
+def timed(into: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds of what runs within ``with`` to ``into[name]``."""
+    timer = Timer()
+    with timer:
+        yield
+    into[name] = into.get(name, 0.0) + timer.seconds
+
+
+def median_s(work: Callable[[], object], times: int) -> float:
+    """Median seconds of doing it several times."""
+    seconds = []
+    for _ in range(times):
+        with Timer() as timer:
+            work()
+        seconds.append(timer.seconds)
+    return median(seconds)
+
+
+def peak_gb() -> float:
+    """The most memory that this process ever held, GB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def in_child(module: str, *arguments: object) -> dict[str, Any]:
+    """Run ``python -m module arguments`` and return the JSON of its last line."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
