@@ -37,7 +37,7 @@ CENTS = st.decimals(-1000, 1000, places=2)
 
 
 @given(st.lists(CENTS, min_size=1, max_size=40), st.integers(2, 10))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_quantiles_are_numpys(values, bins):
     with numbers(values) as warehouse:
         found = quantiles(warehouse, population=POPULATION, value="v", bins=bins)
@@ -78,7 +78,7 @@ SPECS = st.one_of(
 
 
 @given(st.lists(CENTS, min_size=1, max_size=30), SPECS, st.booleans(), st.randoms())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_laws_of_a_score(values, spec, reverse, rnd):
     cuts = fitted(values, spec, reverse)
     scores = {v: cuts.score(v) for v in values}

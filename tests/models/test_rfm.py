@@ -195,7 +195,7 @@ FIXED = RfmSpec(
 
 
 @given(PEOPLE, st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_laws_of_stored_cut_points(people, rnd):
     with features(people) as warehouse:
         model = fit(warehouse, RfmSpec(), as_of=AS_OF)
