@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import math
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,22 +22,17 @@ from connector.config.problems import did_you_mean
 from connector.domain import Finding, Level
 from connector.errors import ConfigError, LiftlineError
 from connector.lift.metrics import ORDERS, MetricKind
-from connector.lift.verdict import DIRECTIONAL_FROM, VERDICT_FROM
-from connector.pipeline import detectable, specs
-from connector.pipeline.detectable import Basis, Prospect
+from connector.pipeline import detectable, prospects, specs
 from connector.pipeline.diagnose import Survey, survey
 from connector.pipeline.project import PATH_OPTIONS
 from connector.pipeline.understand import RFM, Understanding, open_warehouse, understand
 from connector.ports import Destination
-from connector.report.format import money, percent
-from connector.report.words import ARMS, BLOCKED, label, left_out, mean_text, phrase
+from connector.report.format import percent
+from connector.report.words import BLOCKED, label, left_out, phrase
 from connector.state.database import parse_utc
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
-
-_TWO_YEARS = 104
-"""Weeks beyond which a campaign is not worth waiting for."""
 
 
 class Vendors(enum.Enum):
@@ -359,102 +353,8 @@ def _provable(project: Project, config: Config, found: Understanding) -> Iterato
         if name not in coming:
             yield Finding(Level.NOTE, f"campaigns.{name}.end", f"Ended on {one.end}.")
     for prospect in detectable.foresee(config, found, earlier):
-        yield _told(prospect, config)
-        yield from _budget(prospect, config)
-
-
-def _told(p: Prospect, config: Config) -> Finding:
-    """What a comparison will be able to show, in a marketer's words."""
-    subject = f"campaigns.{p.campaign}.arms.{p.arm}"
-    sizes = (
-        f"{p.n_eligible:,} people can be addressed now: {p.n_treatment:,} would get it,"
-        f" {p.n_holdout:,} are compared with ({phrase(ARMS, p.arm).title.lower()})."
-    )
-    if p.lift is None:
-        hint = "Look at the segment's rule, at consent, and at the metric's window."
-        return Finding(Level.WARNING, subject, f"{sizes} {p.obstacle}", hint)
-    verdict = _verdict(p)
-    wanted = config.measurement.detect
-    shown = (
-        f"The smallest effect that would show (with {percent(config.measurement.power)}"
-        f" probability) is +{percent(p.lift)}, {_per_person(p, p.mean * p.lift, config)};"
-        f" you want to see {percent(wanted)}."
-    )
-    if p.impossible:
-        shown = "Not even everybody reaching the goal would show in groups so small."
-    is_enough = p.lift <= wanted and p.buyers >= VERDICT_FROM and not p.impossible
-    return Finding(
-        Level.OK if is_enough else Level.WARNING,
-        subject,
-        f"{sizes} {_base(p, config)} {shown} {verdict}",
-        "" if is_enough else _remedy(p, config),
-    )
-
-
-def _base(p: Prospect, config: Config) -> str:
-    """What people did without the campaign."""
-    days = p.metric.window_days
-    if p.basis is Basis.ELIGIBLE_THEN:
-        who = f"{p.n_past:,} people would have qualified {days} days ago"
-    else:
-        who = f"History is too short to ask earlier people; {p.n_past:,} of now were looked at"
-    if p.metric.kind is MetricKind.SHARE:
-        return f"{who}; {percent(p.mean)} of them reached the goal since, without it."
-    brought = _per_person(p, p.mean, config)
-    return f"{who}; {percent(p.rate)} of them bought since, {brought}, without it."
-
-
-def _per_person(p: Prospect, value: float, config: Config) -> str:
-    if p.metric.kind is MetricKind.SHARE:
-        return f"{100 * value:.2g} points"
-    return f"{mean_text(value, p.metric.kind, config.project.currency)} per person"
-
-
-def _verdict(p: Prospect) -> str:
-    """The verdict's thresholds, which are on expected buyers."""
-    buyers = f"About {p.buyers:,.0f} buyers can be expected in the smaller group"
-    if p.buyers < DIRECTIONAL_FROM:
-        return (
-            f"{buyers}: no verdict is possible (it takes {DIRECTIONAL_FROM:.0f} to say anything)."
-        )
-    if p.buyers < VERDICT_FROM:
-        return f"{buyers}: directional only (a verdict takes {VERDICT_FROM:.0f})."
-    return f"{buyers}, enough for a verdict."
-
-
-def _remedy(p: Prospect, config: Config) -> str:
-    """How many people it takes, how long that lasts, and what else could be done."""
-    choices = "choose a metric that varies less, or read the result as a rough hint"
-    if p.even_lift is not None and p.lift is not None and p.even_lift < 0.9 * p.lift:
-        choices = f"hold out more (half of them: +{percent(p.even_lift)}), {choices}"
-    if p.n_required is None or p.lift is None or p.lift <= config.measurement.detect:
-        return f"To be surer, {choices}."
-    people = round(p.n_required, 1 - math.floor(math.log10(p.n_required)))
-    weeks = p.weeks
-    away = "more than two years away"
-    if weeks is not None and weeks <= _TWO_YEARS:
-        away = f"about {max(math.ceil(weeks), 1)} weeks away"
-    return (
-        f"To show {percent(config.measurement.detect)} it takes about {people:,} people; about"
-        f" {p.n_weekly:,.0f} newly qualify in a week, so that is {away}. Or {choices}."
-    )
-
-
-def _budget(p: Prospect, config: Config) -> Iterator[Finding]:
-    """A first run that costs more than its budget is held; better known now."""
-    campaign = config.campaigns[p.campaign]
-    strategy = config.strategies.get(campaign.strategy or "")
-    if campaign.budget is None or strategy is None or strategy.cost_per_contact is None:
-        return
-    cost, limit = p.n_treatment * float(strategy.cost_per_contact), float(campaign.budget.per_run)
-    if cost > limit:
-        currency = config.project.currency
-        yield Finding(
-            Level.WARNING,
-            f"campaigns.{p.campaign}.budget",
-            f"The first run would cost about {money(cost, currency)}, above {money(limit, currency)}.",
-            "It would be held; raise the budget or narrow the segment.",
-        )
+        yield prospects.sensitivity(prospect, config)
+        yield from prospects.budget(prospect, config)
 
 
 # ---------------------------------------------------------------------- destinations
