@@ -46,6 +46,17 @@ RFM_COLUMNS = (
 )
 
 
+RESERVED = frozenset(
+    {
+        *("profiles", "profile_customers", "profile_emails", "profile_merges", "new_keys"),
+        *("known_keys", "known_labels", "permissions", "exclusions", "quarantine", "features"),
+        *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),
+        *("clean_items", "rfm_scores", "rfm_history", "candidates", "arms", "changes", "reach"),
+    }
+)
+"""Relations that steps make; a source of files with such a name would be overwritten."""
+
+
 @dataclass(frozen=True, slots=True)
 class Understanding:
     """What the first act found.
@@ -97,6 +108,12 @@ def open_warehouse(config: Config, *, spill: Path | None = None) -> DuckDBWareho
     warehouse = DuckDBWarehouse(None, Settings(temp_directory=spill))
     try:
         for name, source in config.sources.items():
+            if source.type != "duckdb" and name in RESERVED:
+                raise config.config_error(
+                    f"sources.{name}",
+                    f"a source of files may not be called '{name}': Liftline makes a table of that name",
+                    hint=f"Call it {name}_files, here and in every `from`.",
+                )
             path = config.resolve(source.path)
             if source.type == "duckdb":
                 warehouse.attach(name, Path(path))
@@ -167,7 +184,7 @@ def understand(
     progress("computing features")
     rfm_spec = specs.rfm_spec(config)
     features = build_features(
-        warehouse, [rfm_pack(rfm_spec.window_days), orders_pack()], as_of=as_of
+        warehouse, [rfm_pack(rfm_spec.window_days, config.models.rfm.monetary.value), orders_pack()], as_of=as_of
     )
     progress("scoring")
     model, version = _rfm(config, journal, warehouse, rfm_spec, as_of=as_of, retrain=retrain)

@@ -154,11 +154,12 @@ def _stage(
         )
     else:
         warehouse.create_view_as(raw, f"SELECT {picks}, ll_left_out, 1 AS ll_n_lines FROM {lines}")
-    types = warehouse.columns(raw)
+    # DuckDB describes a view's column in its source's capitals where the alias differs by those only.
+    types = {name.lower(): kind for name, kind in warehouse.columns(raw).items()}
 
     typed, unreadable = [], []
     for m in mapped:
-        value, source_type = f"r.{quote(m.name)}", types[m.name]
+        value, source_type = f"r.{quote(m.name)}", types[m.name.lower()]
         if m.target is None:
             typed.append(f"{in_utc(value, source_type, timezone)} AS {quote(m.name)}")
             continue

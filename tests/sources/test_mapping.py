@@ -361,3 +361,13 @@ def test_online_retail_is_as_dirty_as_its_donors_say():
     assert returns == 3_836
     # Invoices are rounded to cents one by one, so the sum may be off by fractions of a unit.
     assert float(revenue) == pytest.approx(9_747_747.93, abs=1)
+
+
+def test_a_column_that_differs_by_capitals_only_is_mapped() -> None:
+    rows = pa.table({"InvoiceNo": ["a"], "sku": ["p"], "Quantity": [2.0], "Price": [3]})
+    columns = {"order_id": "InvoiceNo", "product_id": "sku", "quantity": "Quantity", "price": "Price"}
+    spec = TableSpec("order_items", "lines", columns, dedupe=Dedupe.EXACT)
+    with warehouse_with(lines=rows) as warehouse:
+        assert map_table(warehouse, spec, timezone="UTC").n_kept == 1
+        found = warehouse.rows("SELECT i.quantity AS q, i.price AS p FROM in_order_items AS i")
+        assert found == [(2.0, Decimal("3.00"))]
