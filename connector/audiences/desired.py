@@ -16,7 +16,7 @@ Relations made:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from connector.audiences.specs import CampaignSpec, DestinationSpec
@@ -83,87 +83,97 @@ def build_want_records(
         WHERE k.blocked IS NULL
         """
     )
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE want_values(destination TEXT, match_key TEXT, property"
-        " TEXT, value TEXT)"
-    )
     types = {str(name): str(kind) for name, kind, *_ in con.execute("DESCRIBE scored").fetchall()}
-    for select in _selects(destinations, campaigns, types):
-        con.execute(f"INSERT INTO want_values {select}")
+    documents = " UNION ALL ".join(_document(d, campaigns, types) for d in destinations)
+    if not documents:
+        documents = (
+            f"SELECT {_PERSON}, '{{}}' AS properties, '[]' AS fields FROM reach r WHERE false"
+        )
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE want_records AS
-        WITH documents AS (
-            SELECT destination, match_key,
-                '{' || string_agg(to_json(property) || ': ' || value, ', ' ORDER BY property) ||
-                    '}' AS properties,
-                to_json(list(property ORDER BY property) FILTER (value <> 'null')) AS fields
-            FROM want_values GROUP BY destination, match_key
-        ),
-        members AS (SELECT DISTINCT destination, match_key FROM want_memberships),
-        known AS (
-            SELECT coalesce(d.destination, m.destination) AS destination,
-                coalesce(d.match_key, m.match_key) AS match_key,
-                coalesce(d.properties, '{}') AS properties,
-                coalesce(CAST(d.fields AS TEXT), '[]') AS fields,
-                m.match_key IS NOT NULL AS is_member
-            FROM documents d FULL JOIN members m USING (destination, match_key)
+        WITH documents AS ({documents}),
+        -- Where the record is known, it does not matter whether its person is on a list.
+        members AS (
+            SELECT DISTINCT destination, match_key FROM want_memberships WHERE record_id IS NULL
         )
         SELECT
-            k.destination, k.match_key, r.profile_id, r.match_value, r.record_id, g.creates
-                AND k.is_member AS creates,
-            k.properties, k.fields, md5(k.properties) AS fingerprint
-        FROM known k
-        JOIN reach r ON r.destination = k.destination AND r.match_key = k.match_key
-            AND r.blocked IS NULL
-        JOIN cfg_destinations g ON g.destination = k.destination
+            d.destination, d.match_key, d.profile_id, d.match_value, d.record_id,
+            g.creates AND m.match_key IS NOT NULL AS creates,
+            d.properties, d.fields, md5(d.properties) AS fingerprint
+        FROM documents d
+        JOIN cfg_destinations g ON g.destination = d.destination
+        LEFT JOIN members m ON m.destination = d.destination AND m.match_key = d.match_key
         -- Without anything to write, a record is needed only where lists are addressed by its id.
-        WHERE (k.properties <> '{}' OR (g.needs_record_id AND r.record_id IS NULL))
+        WHERE (d.properties <> '{{}}'
+               OR (g.needs_record_id AND d.record_id IS NULL AND m.match_key IS NOT NULL))
           -- People who are on none of our lists are updated where they exist, but never created.
-          AND (NOT g.looks_up OR r.record_id IS NOT NULL OR (g.creates AND k.is_member))
+          AND (NOT g.looks_up OR d.record_id IS NOT NULL OR (g.creates AND m.match_key IS NOT NULL))
         """
     )
 
 
-def _selects(
-    destinations: Sequence[DestinationSpec],
-    campaigns: Sequence[CampaignSpec],
-    types: Mapping[str, str],
-) -> Iterator[str]:
-    """One SELECT into ``want_values`` for each property that somebody maps."""
-    for destination in destinations:
-        if not destination.records:
-            continue
-        name = _literal(destination.name)
-        withheld = (
-            ""
-            if destination.to_holdouts
-            else " AND NOT EXISTS (SELECT 1 FROM held_out h WHERE h.destination = r.destination"
-            " AND h.profile_id = r.profile_id)"
-        )
-        for prop, column in destination.properties.items():
-            yield (
-                f"SELECT r.destination, r.match_key, {_literal(prop)},"
-                f" {_json(column, types[column])} FROM reach r"
-                f" JOIN scored s ON s.profile_id = r.profile_id"
-                f" WHERE r.destination = {name} AND r.blocked IS NULL{withheld}"
-            )
-        for campaign in campaigns:
-            if destination.name not in campaign.destinations:
-                continue
-            scope = f"t.destination = {name} AND t.campaign = {_literal(campaign.name)}"
-            for prop, value in campaign.constants.items():
-                yield (
-                    f"SELECT t.destination, t.match_key, {_literal(prop)},"
-                    f" {_literal(_canonical(value))}"
-                    f" FROM treated t WHERE {scope}"
-                )
-            for prop, column in campaign.columns.items():
-                yield (
-                    f"SELECT t.destination, t.match_key, {_literal(prop)},"
-                    f" {_json(column, types[column])} FROM treated t"
-                    f" JOIN scored s ON s.profile_id = t.profile_id WHERE {scope}"
-                )
+_PERSON = "r.destination, r.match_key, r.profile_id, r.match_value, r.record_id"
+
+
+def _document(
+    destination: DestinationSpec, campaigns: Sequence[CampaignSpec], types: Mapping[str, str]
+) -> str:
+    """A SELECT of everybody who may be written to at one destination, with their properties.
+
+    One wide row a person: gathering one row for each property would take ten times as long.
+    """
+    here = [
+        c for c in campaigns if destination.name in c.destinations and (c.constants or c.columns)
+    ]
+    values = _values(destination, here, types) if destination.records else {}
+    name = _literal(destination.name)
+    chosen = f"r.destination = {name} AND r.blocked IS NULL"
+    if not values:
+        return f"SELECT {_PERSON}, '{{}}' AS properties, '[]' AS fields FROM reach r WHERE {chosen}"
+    marks = "".join(
+        f", bool_or(campaign = {_literal(c.name)}) AS is_treated_{i}" for i, c in enumerate(here)
+    )
+    treated = (
+        f" LEFT JOIN (SELECT profile_id{marks} FROM treated WHERE destination = {name}"
+        " GROUP BY profile_id) t ON t.profile_id = r.profile_id"
+    )
+    names = {prop: json.dumps(prop, ensure_ascii=False) for prop in values}
+    columns = ", ".join(f"{value} AS v{i}" for i, value in enumerate(values.values()))
+    pairs = ", ".join(f"{_literal(names[prop] + ': ')} || v{i}" for i, prop in enumerate(values))
+    held = ", ".join(
+        f"CASE WHEN v{i} <> 'null' THEN {_literal(names[prop])} END"
+        for i, prop in enumerate(values)
+    )
+    return (
+        f"SELECT {_PERSON}, '{{' || concat_ws(', ', {pairs}) || '}}' AS properties,"
+        f" '[' || concat_ws(',', {held}) || ']' AS fields"
+        f" FROM (SELECT {_PERSON}, {columns} FROM reach r"
+        " LEFT JOIN scored s ON s.profile_id = r.profile_id"
+        f" LEFT JOIN held_out h ON h.destination = {name} AND h.profile_id = r.profile_id"
+        f"{treated if here else ''} WHERE {chosen}) r"
+    )
+
+
+def _values(
+    destination: DestinationSpec, campaigns: Sequence[CampaignSpec], types: Mapping[str, str]
+) -> dict[str, str]:
+    """Property -> expression of its JSON value (NULL: not ours to set), in the order of names."""
+    sources: dict[str, list[str]] = {}
+    mine = "s.profile_id IS NOT NULL"
+    if not destination.to_holdouts:
+        mine += " AND h.profile_id IS NULL"
+    for prop, column in destination.properties.items():
+        value = _json(column, types[column])
+        sources.setdefault(prop, []).append(f"CASE WHEN {mine} THEN {value} END")
+    for i, campaign in enumerate(campaigns):
+        for prop, constant in campaign.constants.items():
+            value = _literal(_canonical(constant))
+            sources.setdefault(prop, []).append(f"CASE WHEN t.is_treated_{i} THEN {value} END")
+        for prop, column in campaign.columns.items():
+            value = f"CASE WHEN s.profile_id IS NOT NULL THEN {_json(column, types[column])} END"
+            sources.setdefault(prop, []).append(f"CASE WHEN t.is_treated_{i} THEN {value} END")
+    return {prop: f"coalesce({', '.join(sources[prop])})" for prop in sorted(sources)}
 
 
 def _json(column: str, kind: str) -> str:
