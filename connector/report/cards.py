@@ -94,6 +94,8 @@ class Card:
         plot: The difference drawn; empty where there are no figures.
         metric: What is measured, with the window.
         against: What it is compared with.
+        unit: Of the drawing.
+        silence: Why no figure is shown; empty where one is.
         arms: Both arms.
         facts: More about the result: title and text.
         others: Other metrics, comparisons and epochs.
@@ -109,6 +111,8 @@ class Card:
     plot: Markup
     metric: str
     against: str
+    unit: str
+    silence: str
     arms: tuple[ArmLine, ...]
     facts: tuple[Phrase, ...]
     others: tuple[ResultRow, ...]
@@ -155,6 +159,8 @@ def _card(data: ReportData, lifts: Sequence[LiftRow], name: str, key: str, *, wh
         plot=_plot(judged, shown, data, name, f"plot-{key}"),
         metric=f"{metric_label(judged)} within {judged.window_days} days",
         against=AGAINST.get(judged.holdout.arm, label(judged.holdout.arm)),
+        unit=unit_of(judged.kind, data.currency).per_person,
+        silence=_silence(judged) if shown is None else "",
         arms=tuple(
             _arm_line(arm, judged, data, with_means=shown is not None)
             for arm in (judged.treatment, judged.holdout)
@@ -163,6 +169,12 @@ def _card(data: ReportData, lifts: Sequence[LiftRow], name: str, key: str, *, wh
         others=tuple(_other(lift, data) for lift in lifts if lift is not judged),
         whole=whole,
     )
+
+
+def _silence(lift: LiftRow) -> str:
+    if lift.verdict == "do_not_trust":
+        return "No figure is shown: it would compare groups that cannot be compared."
+    return "No figure is shown yet: there is too little to read anything from it."
 
 
 def _reason(lift: LiftRow, data: ReportData) -> str:
@@ -204,19 +216,18 @@ def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
     if lift.expected_buyers is not None:
         yield Phrase(
             "Expected buyers",
-            f"{count(lift.expected_buyers)} in the smaller group"
-            f" (a verdict needs {count(rules.verdict_from)})",
+            f"{count(lift.expected_buyers)} (a verdict needs {count(rules.verdict_from)})",
         )
     broken = lift.srm_p is not None and lift.srm_p < rules.srm_below
     fair = "the split is broken" if broken else "as drawn"
     tested = p_value(lift.srm_p, floor=rules.srm_below)
-    yield Phrase("Group sizes", tested if lift.srm_p is None else f"{fair}, {tested}")
+    yield Phrase("Group sizes (SRM)", tested if lift.srm_p is None else f"{fair}, {tested}")
     if lift.n_open:
         yield Phrase(
-            "Still open", f"{count(lift.n_open)} people's {lift.window_days} days are not over"
+            "Days not over", f"{count(lift.n_open)} people, left out until they are"
         )
     if lift.cost is not None:
-        yield Phrase("Cost", f"{money(lift.cost, data.currency)} for the people counted")
+        yield Phrase("Cost", f"{money(lift.cost, data.currency)} for those counted")
 
 
 def _other(lift: LiftRow, data: ReportData) -> ResultRow:

@@ -39,7 +39,8 @@ def percent(share: float, *, digits: int | None = None) -> str:
         digits: Decimals.
     """
     if digits is None:
-        digits = 1 if 0 < abs(share) < 0.0995 else 0
+        is_whole = abs(100 * share - round(100 * share)) < 1e-9
+        digits = 1 if 0 < abs(share) < 0.0995 and not is_whole else 0
     if 0 < abs(share) < 0.5 * 10 ** -(digits + 2):
         return f"<{NBSP}{10**-digits:.{digits}f}{NBSP}%"
     return _minus(f"{100 * share:,.{digits}f}") + f"{NBSP}%"
@@ -50,23 +51,19 @@ def level(confidence: float) -> str:
     return f"{100 * confidence:.4g}{NBSP}%"
 
 
-def money(amount: float | None, currency: str) -> str:
-    """An amount: cents below 100, none above; a dash where there is none to show."""
+def money(amount: float | None, currency: str, *, digits: int | None = None) -> str:
+    """An amount; a dash where there is none to show.
+
+    Args:
+        amount: In the currency.
+        currency: ISO code.
+        digits: Decimals; by default two below 100 and none above.
+    """
     if amount is None:
         return NONE
-    digits = 2 if 0 < abs(amount) < 99.995 else 0
+    if digits is None:
+        digits = 2 if 0 < abs(amount) < 99.995 else 0
     return _minus(f"{amount:,.{digits}f}") + f"{NBSP}{currency}"
-
-
-def short_money(amount: float | None) -> str:
-    """An amount without its currency for narrow places: ``950``, ``12.4k``, ``3.1M``."""
-    if amount is None:
-        return NONE
-    for size, suffix in ((1e6, "M"), (1e3, "k")):
-        if abs(amount) >= 0.9995 * size:
-            scaled = amount / size
-            return _minus(f"{scaled:,.{1 if abs(scaled) < 99.95 else 0}f}") + suffix
-    return _minus(f"{amount:,.0f}")
 
 
 def p_value(p: float | None, *, floor: float = 0.001) -> str:
@@ -124,7 +121,8 @@ class Spoken:
     @property
     def range(self) -> str:
         """The interval, such as ``+1,100 to +7,300``."""
-        return f"{self.low} to {self.high}"
+        sign = f"{NBSP}%" if self.unit == "%" else ""
+        return f"{self.low}{sign} to {self.high}{sign}"
 
     def __str__(self) -> str:
         unit = f"{NBSP}{self.unit}" if self.unit else ""

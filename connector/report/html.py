@@ -33,22 +33,26 @@ class Section:
     Attributes:
         uid: Its anchor.
         title: Its heading.
+        short: Its name in the list of contents.
         template: File below the templates' folder.
     """
 
     uid: str
     title: str
+    short: str
     template: str
 
 
 SECTIONS = (
-    Section("results", "Did it work?", "sections/results.html"),
-    Section("segments", "Segments", "sections/segments.html"),
-    Section("rfm", "Recency, frequency, money", "sections/rfm.html"),
-    Section("sent", "What was sent, what was refused, and why", "sections/sent.html"),
-    Section("quality", "How good the data is", "sections/quality.html"),
-    Section("runs", "Runs", "sections/runs.html"),
-    Section("reading", "How to read this", "sections/reading.html"),
+    Section("results", "Did it work?", "Results", "sections/results.html"),
+    Section("segments", "Segments", "Segments", "sections/segments.html"),
+    Section("rfm", "Recency, frequency, money", "RFM grid", "sections/rfm.html"),
+    Section(
+        "sent", "What was sent, what was refused, and why", "Sent and refused", "sections/sent.html"
+    ),
+    Section("quality", "How good the data is", "Data quality", "sections/quality.html"),
+    Section("runs", "Runs", "Runs", "sections/runs.html"),
+    Section("reading", "How to read this", "How to read this", "sections/reading.html"),
 )
 """The page from top to bottom."""
 

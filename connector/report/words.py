@@ -99,13 +99,13 @@ BLOCKED = _table(
 """Why a member of a segment has no arm."""
 
 OUTCOMES = _table(
-    delivered=("Delivered", "The destination confirmed it."),
-    deferred=("Not confirmed", "No clear answer, or not just now; the next run sends it again."),
-    rejected=("Refused", "The destination refuses the record; it waits until its data changes."),
-    suppressed=("Person refused", "The destination may not be used to reach this person."),
-    missing=("Not found", "The destination has no such record and none may be created."),
-    skipped=("Held back", "Something changed between the plan and the sending."),
-    unsent=("Never tried", "The destination was given up before their turn; the next run sends."),
+    delivered=("Delivered", "Confirmed by the destination."),
+    deferred=("Not confirmed", "The next run sends it again."),
+    rejected=("Refused", "It waits until the person's data changes; removals are sent again."),
+    suppressed=("Person refused", "Not sent to this person any more."),
+    missing=("Not found", "Looked up again later; no record is made there."),
+    skipped=("Held back", "The next plan decides anew."),
+    unsent=("Never tried", "The next run sends it."),
 )
 
 ISSUES = _table(
@@ -271,43 +271,41 @@ def axis_labels(axis: RfmAxis, currency: str) -> tuple[str, ...]:
     """What each score of an RFM dimension means, from score 1 upwards.
 
     Returns:
-        Such as ``more than 400 days ago``, ``2 orders`` or ``60 to 149 EUR``; ``nobody`` for a
-        score that the cut points leave without values.
+        Such as ``403 or more days``, ``2 orders`` or ``48.90 to 96.40 EUR``; ``nobody`` for a score
+        that the cut points leave without values.
     """
     closed_above = axis.method == "quantile"
-    bounds = [-math.inf, *axis.edges, math.inf]
-    pieces = [
-        _piece(axis.dimension, low, high, closed_above=closed_above, currency=currency)
-        for low, high in pairwise(bounds)
-    ]
+    bounds = list(pairwise([-math.inf, *axis.edges, math.inf]))
+    if axis.dimension == "monetary":
+        digits = 2 if any(edge % 1 for edge in axis.edges) else 0
+        pieces = [_amounts(low, high, currency, digits) for low, high in bounds]
+    else:
+        unit, least = ("days", 0) if axis.dimension == "recency" else ("orders", 1)
+        pieces = [_whole(low, high, unit, least, closed_above=closed_above) for low, high in bounds]
     if axis.reverse:
         pieces.reverse()
     empty = set(axis.empty_bins)
     return tuple("nobody" if i in empty else text for i, text in enumerate(pieces, start=1))
 
 
-def _piece(dimension: str, low: float, high: float, *, closed_above: bool, currency: str) -> str:
-    """One score's values: ``(low, high]`` when closed above, else ``[low, high)``."""
-    if dimension == "monetary":
-        if math.isinf(low):
-            return f"up to {money(high, currency)}"
-        if math.isinf(high):
-            return f"above {money(low, currency)}" if closed_above else f"{money(low, currency)} +"
-        return f"{money(low, currency).partition(NBSP)[0]} to {money(high, currency)}"
-    # Days and orders are whole numbers, so the first and last that belong can be named.
-    least = 0 if dimension == "recency" else 1
+def _amounts(low: float, high: float, currency: str, digits: int) -> str:
+    """Amounts between two edges; a cent more or less at an edge is not worth a word."""
+    if low == high:
+        return "nobody"
+    first, last = (money(edge, currency, digits=digits) for edge in (low, high))
+    if math.isinf(low):
+        return f"up to {last}"
+    return f"above {first}" if math.isinf(high) else f"{first.partition(NBSP)[0]} to {last}"
+
+
+def _whole(low: float, high: float, unit: str, least: int, *, closed_above: bool) -> str:
+    """Whole numbers in ``(low, high]`` when closed above, else in ``[low, high)``."""
     if not math.isinf(low):
         least = math.floor(low) + 1 if closed_above else math.ceil(low)
-    most = math.inf
-    if not math.isinf(high):
-        most = math.floor(high) if closed_above else math.ceil(high) - 1
-    unit = "days" if dimension == "recency" else "orders"
+    if math.isinf(high):
+        return f"{count(least)} or more {unit}"
+    most = math.floor(high) if closed_above else math.ceil(high) - 1
     if most < least:
         return "nobody"
-    if math.isinf(most):
-        text, last = f"{count(least)} or more", 2.0
-    elif least == most:
-        text, last = count(least), most
-    else:
-        text, last = f"{count(least)} to {count(most)}", most
-    return f"{text} {unit if last != 1 else unit[:-1]}"
+    numbers = count(most) if least == most else f"{count(least)} to {count(most)}"
+    return f"{numbers} {unit if most != 1 else unit[:-1]}"

@@ -82,8 +82,9 @@ def lift(
         moments.append(ArmMoments.from_values(values))
     treated, held = moments
     all_people = {Arm.TREATMENT: people[0] + n_open[0], holdout: people[1] + n_open[1]}
-    even = {arm: n / sum(all_people.values()) for arm, n in all_people.items()}
-    split = sample_ratio([Intake(shares or even, all_people)])
+    treated_share = round(all_people[Arm.TREATMENT] / sum(all_people.values()), 2)
+    drawn = {Arm.TREATMENT: treated_share, holdout: 1.0 - treated_share}
+    split = sample_ratio([Intake(shares or drawn, all_people)])
     is_share = kind == "share"
     buyers = (expected_rarer if is_share else expected_buyers)(treated, held)
     difference = (agresti_caffo_interval if is_share else hall_interval)(treated, held)
@@ -128,9 +129,7 @@ def lift(
 
 
 def _arm(arm: Arm, moments: ArmMoments, n_open: int) -> ArmResult:
-    return ArmResult(
-        str(arm), moments.n, n_open, moments.n_nonzero, moments.mean, moments.total
-    )
+    return ArmResult(str(arm), moments.n, n_open, moments.n_nonzero, moments.mean, moments.total)
 
 
 def waiting(campaign: str, n_open: tuple[int, int]) -> LiftRow:
@@ -348,6 +347,7 @@ def sample() -> ReportData:
                 OutcomeCount("membership", "remove", "delivered", 524),
                 OutcomeCount("membership", "remove", "deferred", 3),
                 OutcomeCount("membership", "add", "suppressed", 8),
+                OutcomeCount("membership", "add", "skipped", 2),
             )),
             DeliveryRow("export", (OutcomeCount("membership", "add", "delivered", 435),)),
             DeliveryRow("crm_webhook", (), unsent=210, error="crm_webhook: no answer after 5 tries."
