@@ -1,0 +1,76 @@
+"""Whom somebody means by a profile id, a customer id or an e-mail address.
+
+What was typed is looked for and forgotten: it is never part of a message, because it may be
+somebody's address, and messages end up in logs and tickets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import duckdb
+
+from connector.errors import LiftlineError
+from connector.pipeline.understand import Understanding
+from connector.warehouse.render import literal
+
+
+def find_profile(found: Understanding, who: str) -> str:
+    """The profile that is meant.
+
+    Args:
+        found: The first act, after :func:`load_merges`.
+        who: A profile id (a former one, too), a customer id or an e-mail address.
+
+    Raises:
+        LiftlineError: There is none.
+    """
+    tests = "a test account, which quality.exclude leaves out everywhere"
+    shared = "an address that several people share, so it is nobody's own"
+    who = who.strip()
+    address = _normalised(found, who)
+    ways = (
+        ("SELECT profile_id FROM profiles WHERE profile_id = $who", who, ""),
+        ("SELECT into_profile_id FROM merges WHERE from_profile_id = $who", who, ""),
+        ("SELECT profile_id FROM profile_customers WHERE customer_id = $who", who, ""),
+        ("SELECT profile_id FROM profile_emails WHERE email = $who", address, ""),
+        ("SELECT 1 FROM test_customers WHERE customer_id = $who", who, tests),
+        ("SELECT 1 FROM clean_customers WHERE is_test AND email = $who", address, tests),
+        ("SELECT 1 FROM clean_customers WHERE email = $who", address, shared),
+    )
+    for sql, value, refusal in ways:
+        # A text that the engine cannot even hold is nobody's id; its complaint would quote it.
+        with contextlib.suppress(duckdb.Error, UnicodeError):
+            row = found.warehouse.connection.execute(sql, {"who": value}).fetchone()
+            if row is not None and refusal:
+                raise LiftlineError(f"That is {refusal}.", hint="Give a customer id instead.")
+            if row is not None:
+                return str(row[0])
+    raise LiftlineError(
+        "Nobody is known by that profile id, customer id or e-mail address at this instant.",
+        hint="Ids are matched exactly; somebody who joined after --as-of is not there yet.",
+    )
+
+
+def _normalised(found: Understanding, who: str) -> str | None:
+    """The text as an address is stored, by the same statement that stores them."""
+    try:
+        return str(found.warehouse.rows(f"SELECT normalise_email({literal(who)}) AS e")[0][0])
+    except (LiftlineError, ValueError):
+        return None
+
+
+def load_merges(con: duckdb.DuckDBPyConnection) -> None:
+    """Make ``merges``: who was found to be whom, by the state and by this run."""
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW merges AS SELECT from_profile_id, into_profile_id"
+        " FROM st_merges UNION SELECT from_profile_id, into_profile_id FROM profile_merges"
+    )
+
+
+def former_ids(con: duckdb.DuckDBPyConnection, profile_id: str) -> tuple[str, ...]:
+    """Profile ids that were merged into this one, after :func:`load_merges`."""
+    rows = con.execute(
+        "SELECT from_profile_id FROM merges WHERE into_profile_id = ? ORDER BY 1", [profile_id]
+    ).fetchall()
+    return tuple(str(row[0]) for row in rows)
