@@ -68,6 +68,7 @@ class Prospect:
         n_eligible: People who could be addressed now.
         n_treatment: Of them, people who would get the campaign.
         n_holdout: Of them, people in ``arm``.
+        n_kept_back: Of them, people whom the global holdout keeps back.
         basis: Whose past outcomes were looked at.
         n_past: How many people those are.
         mean: Their goal per person.
@@ -87,6 +88,7 @@ class Prospect:
     n_eligible: int
     n_treatment: int
     n_holdout: int
+    n_kept_back: int
     basis: Basis
     n_past: int
     mean: float
@@ -354,6 +356,7 @@ def _prospect(
         n_eligible=n_eligible,
         n_treatment=n_treatment,
         n_holdout=n_holdout,
+        n_kept_back=round(n_eligible * (1.0 - addressed)),
         basis=basis,
         n_past=past.n if past else 0,
         mean=past.mean if past else 0.0,

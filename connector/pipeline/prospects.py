@@ -28,6 +28,8 @@ def sensitivity(p: Prospect, config: Config) -> Finding:
         f"{p.n_eligible:,} people can be addressed now: {p.n_treatment:,} would get it,"
         f" {p.n_holdout:,} are compared with ({phrase(ARMS, p.arm).title.lower()})."
     )
+    if p.n_kept_back:
+        sizes = f"{sizes[:-1]}, {p.n_kept_back:,} stay in the global holdout."
     if p.lift is None:
         hint = "Look at the segment's rule, at consent, and at the metric's window."
         return Finding(Level.WARNING, subject, f"{sizes} {p.obstacle}", hint)
