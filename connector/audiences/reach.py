@@ -15,8 +15,7 @@ The first two are the person's own will and are carried out at once, whatever a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,16 +28,8 @@ EXPLICIT = ("consent_withdrawn", "excluded")
 """Reasons that bypass every guard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The vendor's answer for one address: its record id, or None when it knows nobody of that
-    address.
-    """
-
-    match_key: str
-    profile_id: str
-    match_value: str
-    record_id: str | None
+LOOK_UPS_AT_ONCE = 10_000
+"""People who are asked about before the answers are stored."""
 
 
 def build_reach(con: duckdb.DuckDBPyConnection) -> None:
@@ -73,67 +64,84 @@ def build_reach(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def to_look_up(
-    con: duckdb.DuckDBPyConnection, destination: str, *, now: datetime
-) -> list[tuple[str, str, str]]:
-    """People whose record id at the vendor is needed and unknown.
+def build_look_ups(con: duckdb.DuckDBPyConnection, *, now: datetime) -> dict[str, int]:
+    """Create ``look_ups``: people whose record id at a vendor is needed and unknown.
 
     Needed: somebody whom a campaign or the destination's own properties address, or whom we may
-        have to take off a list.
+    have to take off a list.
 
     Returns:
-        Triples of match key, profile id and match value.
+        Destination -> people, where there are any.
     """
-    return con.execute(
+    con.execute(
         f"""
-        WITH wanted AS (
-            SELECT r.match_key, r.profile_id, r.match_value
-            FROM reach r
-            JOIN cfg_destinations d USING (destination)
-            WHERE r.destination = $destination AND r.blocked IS NULL AND (
-                d.writes_everyone
-                OR r.profile_id IN (
-                    SELECT s.profile_id FROM segment_members s
-                    JOIN cfg_campaigns c ON c.segment = s.segment AND c.active
-                    JOIN cfg_targets t ON t.campaign = c.campaign AND t.destination = $destination
-                )
-            )
+        CREATE OR REPLACE TEMP TABLE look_ups AS
+        WITH addressed AS (
+            SELECT DISTINCT d.destination, s.profile_id
+            FROM cfg_destinations d
+            JOIN cfg_targets t ON t.destination = d.destination
+            JOIN cfg_campaigns c ON c.campaign = t.campaign AND c.active
+            JOIN segment_members s ON s.segment = c.segment
+            WHERE d.looks_up AND NOT d.writes_everyone
         ),
         unknown AS (
-            SELECT w.match_key, w.profile_id, w.match_value
-            FROM wanted w
-            LEFT JOIN st_records k ON k.destination = $destination AND k.match_key = w.match_key
-            JOIN cfg_destinations d ON d.destination = $destination
-            WHERE k.record_id IS NULL AND (
+            SELECT r.destination, r.match_key, r.profile_id, r.match_value
+            FROM reach r
+            JOIN cfg_destinations d ON d.destination = r.destination AND d.looks_up
+            LEFT JOIN st_records k ON k.destination = r.destination AND k.match_key = r.match_key
+            LEFT JOIN addressed a ON a.destination = r.destination AND a.profile_id = r.profile_id
+            WHERE r.blocked IS NULL AND (d.writes_everyone OR a.profile_id IS NOT NULL)
+              AND k.record_id IS NULL AND (
                 k.checked_at IS NULL
-                OR CAST(k.checked_at AS TIMESTAMP) <= {instant(now)} -
-                    to_seconds(CAST(d.recheck_days * 86400 AS BIGINT))
+                OR CAST(k.checked_at AS TIMESTAMP)
+                    <= {instant(now)} - to_seconds(CAST(d.recheck_days * 86400 AS BIGINT))
             )
         ),
         stranded AS (
             -- Possibly created, or possibly on a list, by a request whose answer we never got.
-            SELECT k.match_key, k.profile_id, k.match_value
+            SELECT k.destination, k.match_key, k.profile_id, k.match_value
             FROM st_records k
+            JOIN cfg_destinations d ON d.destination = k.destination AND d.looks_up
             LEFT JOIN st_memberships m ON m.destination = k.destination
-                AND m.match_key = k.match_key
-                AND m.presence <> 'no'
-            WHERE k.destination = $destination AND k.record_id IS NULL
-              AND (k.presence <> 'no' OR m.match_key IS NOT NULL)
+                AND m.match_key = k.match_key AND m.presence <> 'no'
+            WHERE k.record_id IS NULL AND (k.presence <> 'no' OR m.match_key IS NOT NULL)
         )
-        SELECT DISTINCT * FROM (SELECT * FROM unknown UNION ALL SELECT *
-            FROM stranded) ORDER BY match_key
-        """,
-        {"destination": destination},
-    ).fetchall()
+        SELECT * FROM unknown UNION SELECT * FROM stranded
+        """
+    )
+    return dict(
+        con.execute("SELECT destination, count(*) FROM look_ups GROUP BY 1 ORDER BY 1").fetchall()
+    )
+
+
+def look_ups(
+    con: duckdb.DuckDBPyConnection, destination: str
+) -> Iterator[list[tuple[str, str, str]]]:
+    """Batches of match key, profile id and match value of the people to look up at one vendor."""
+    rows = con.execute(
+        "SELECT match_key, profile_id, match_value FROM look_ups WHERE destination = ?"
+        " ORDER BY match_key, profile_id",
+        [destination],
+    )
+    while batch := rows.fetchmany(LOOK_UPS_AT_ONCE):
+        yield batch
 
 
 def look_up(
     people: Sequence[tuple[str, str, str]],
     find: Callable[[Sequence[str]], Mapping[str, str]],
-) -> list[Found]:
-    """Ask the vendor who of them it knows."""
+) -> list[dict[str, str | None]]:
+    """Ask the vendor who of them it knows; ``record_id`` is None for those it does not."""
     known = find([value for _, _, value in people])
-    return [Found(key, profile, value, known.get(value)) for key, profile, value in people]
+    return [
+        {
+            "match_key": key,
+            "profile_id": profile,
+            "match_value": value,
+            "record_id": known.get(value),
+        }
+        for key, profile, value in people
+    ]
 
 
 def apply_records(con: duckdb.DuckDBPyConnection) -> None:

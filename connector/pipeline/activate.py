@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList, load_specs
@@ -24,6 +26,7 @@ from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
 from connector.ports import DefinesFields, Destination, FindsRecords, ReadsMembers
 from connector.push import DestinationPush, DestinationReport
+from connector.state import schema
 from connector.state.database import State, utc_text
 from connector.state.journal import Journal
 from connector.state.ledger import Ledger
@@ -123,9 +126,11 @@ def make_plan(
     load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
     load_state(con, state)
     reach.build_reach(con)
-    _look_up(con, state, activation, now=now, progress=progress)
-    statuses = _inspect_audiences(con, state, activation, now=now)
-    load_state(con, state)
+    has_learned = _look_up(con, state, activation, now=now, progress=progress)
+    statuses, has_moved = _inspect_audiences(con, state, activation, now=now)
+    stale = {*(_LEARNED if has_learned else ()), *(_INSPECTED if has_moved else ())}
+    if stale:
+        load_state(con, state, stale)
     reach.apply_records(con)
     eligibility.build_candidates(con)
     holdouts.draw_arms(
@@ -191,35 +196,73 @@ def make_plan(
     return plan
 
 
-def load_state(con: duckdb.DuckDBPyConnection, state: State) -> None:
-    """Copy what planning reads of the state into ``st_*`` tables of the workspace."""
-    # ADBC guesses a column's type from its first rows, where a rare text is still NULL; an empty
-    # text is not.
-    queries = {}
-    for name, (table, columns) in _STATE_TABLES.items():
-        values = ", ".join(c if c in _COUNTS else f"coalesce({c}, '') AS {c}" for c in columns)
-        queries[name] = f"SELECT {values} FROM {table}"
-    for name, rows in state.arrow(queries).items():
-        _, columns = _STATE_TABLES[name]
-        casts = ", ".join(
-            f"CAST({c} AS BIGINT) AS {c}"
-            if c in _COUNTS
-            else f"nullif(CAST({c} AS TEXT), '') AS {c}"
-            for c in columns
-        )
+def load_state(
+    con: duckdb.DuckDBPyConnection, state: State, relations: Collection[str] | None = None
+) -> None:
+    """Copy what planning reads of the state into ``st_*`` tables of the workspace.
+
+    Args:
+        con: The workspace.
+        state: The state database.
+        relations: Which of them; None for all.
+    """
+    chosen = {name: _STATE_TABLES[name] for name in relations or _STATE_TABLES}
+    queries = {
+        name: f"SELECT {', '.join(_read(table, c) for c in columns)} FROM {table}"
+        for name, (table, columns) in chosen.items()
+    }
+    for name, rows in state.stream(queries):
+        table, columns = chosen[name]
+        casts = ", ".join(_cast(table, c) for c in columns)
         con.register("incoming", rows)
         con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM incoming")
         con.unregister("incoming")
+    if "st_raw_assignments" in chosen:
+        _resolve_assignments(con)
+
+
+def _read(table: str, column: str) -> str:
+    """A column for SQLite, never NULL.
+
+    ADBC guesses a column's type from its first rows, where a rare text is still NULL; an empty text
+    is not.
+    """
+    nullable = schema.metadata.tables[table].c[column].nullable
+    return f"coalesce({column}, '') AS {column}" if nullable else column
+
+
+def _cast(table: str, column: str) -> str:
+    """The column as it is in the state; the type matters where a table is still empty."""
+    spec = schema.metadata.tables[table].c[column]
+    if isinstance(spec.type, sa.Integer):
+        return f"CAST({column} AS BIGINT) AS {column}"
+    text = f"CAST({column} AS TEXT)"
+    return f"nullif({text}, '') AS {column}" if spec.nullable else f"{text} AS {column}"
+
+
+def _resolve_assignments(con: duckdb.DuckDBPyConnection) -> None:
+    """Everybody's arm, under the present profile id; of several the earliest.
+
+    Only the merged can have several, and they are few: the others are not grouped.
+    """
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE st_assignments AS
-        SELECT a.campaign, a.epoch, coalesce(m.into_profile_id, a.profile_id) AS profile_id,
+        WITH merged AS (
+            SELECT from_profile_id AS profile_id, into_profile_id AS now_id FROM st_merges
+            UNION
+            SELECT into_profile_id, into_profile_id FROM st_merges
+            WHERE into_profile_id NOT IN (SELECT from_profile_id FROM st_merges)
+        )
+        SELECT a.campaign, a.epoch, m.now_id AS profile_id,
             arg_min(a.arm, (a.first_eligible_at, a.profile_id)) AS arm,
             arg_min(a.bucket, (a.first_eligible_at, a.profile_id)) AS bucket,
             min(a.first_eligible_at) AS first_eligible_at
-        FROM st_raw_assignments a
-        LEFT JOIN st_merges m ON m.from_profile_id = a.profile_id
+        FROM st_raw_assignments a JOIN merged m ON m.profile_id = a.profile_id
         GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT a.campaign, a.epoch, a.profile_id, a.arm, a.bucket, a.first_eligible_at
+        FROM st_raw_assignments a ANTI JOIN merged m ON m.profile_id = a.profile_id
         """
     )
 
@@ -238,13 +281,16 @@ _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "st_audiences": ("audiences", ("destination", "name", "audience_id", "campaign", "arm", "status")),
     "st_foreign": ("foreign_members", ("destination", "audience_id", "member")),
     "st_merges": ("profile_merges", ("from_profile_id", "into_profile_id")),
-    "st_labels": ("labels", ("model", "profile_id", "label", "previous_label", "since")),
-    "st_segment_state": ("segment_state", ("segment", "profile_id", "is_member", "since", "streak", "last_as_of")),
+    "st_labels": ("labels", ("model", "profile_id", "label")),
+    "st_segment_state": ("segment_state", ("segment", "profile_id", "is_member")),
     "st_raw_assignments": ("assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")),
 }  # fmt: skip
 """Relation of the workspace -> state table and the columns that planning reads."""
 
-_COUNTS = frozenset({"version", "epoch", "bucket", "is_member", "streak"})
+_LEARNED = ("st_records", "st_memberships")
+"""Relations that a look-up at a vendor moves."""
+_INSPECTED = ("st_memberships", "st_audiences", "st_foreign")
+"""Relations that a look at a vendor's lists moves."""
 
 
 def _look_up(
@@ -254,29 +300,33 @@ def _look_up(
     *,
     now: datetime,
     progress: Progress,
-) -> None:
-    for spec in activation.destination_specs:
-        adapter = activation.destinations[spec.name]
-        if not spec.looks_up or not isinstance(adapter, FindsRecords):
+) -> bool:
+    """Ask the vendors about people whose record is unknown; returns whether any were asked about."""
+    totals = reach.build_look_ups(con, now=now)
+    at = utc_text(now)
+    for name, total in totals.items():
+        adapter = activation.destinations[name]
+        if not isinstance(adapter, FindsRecords):
             continue
-        people = reach.to_look_up(con, spec.name, now=now)
-        ledger = Ledger(state, spec.name)
-        step = 10_000
-        for start in range(0, len(people), step):
-            found = reach.look_up(people[start : start + step], adapter.find)
-            ledger.learn_records([dataclasses.asdict(row) for row in found], at=utc_text(now))
-            progress(
-                f"looking people up at {spec.name}", min(start + step, len(people)), len(people)
-            )
+        ledger = Ledger(state, name)
+        done = 0
+        for people in reach.look_ups(con, name):
+            ledger.learn_records(reach.look_up(people, adapter.find), at=at)
+            done += len(people)
+            progress(f"looking people up at {name}", done, total)
+    return bool(totals)
 
 
 def _inspect_audiences(
     con: duckdb.DuckDBPyConnection, state: State, activation: Activation, *, now: datetime
-) -> dict[tuple[str, str], str]:
-    """Find out which lists are there: known ones may have been deleted, new names may exist
-    already.
+) -> tuple[dict[tuple[str, str], str], bool]:
+    """Find out which lists are there: known ones may be deleted, new names may exist already.
+
+    Returns:
+        (Destination, list name) -> what became of it, and whether the state has moved.
     """
     statuses: dict[tuple[str, str], str] = {}
+    has_moved = False
     known = {
         (destination, name): (audience_id, status)
         for destination, name, audience_id, status in con.execute(
@@ -290,6 +340,7 @@ def _inspect_audiences(
         if adapter.find_audience(name, audience_id) is None:
             Ledger(state, destination).lose_audience(audience_id)
             known[destination, name] = (audience_id, "deleted")
+            has_moved = True
     for destination, name, campaign, arm in con.execute(
         "SELECT a.destination, a.name, a.campaign, a.arm FROM cfg_audiences a JOIN cfg_campaigns"
         " c USING (campaign)"
@@ -302,8 +353,9 @@ def _inspect_audiences(
         found = activation.destinations[destination].find_audience(name, None)
         if found is not None:
             _adopt(state, activation.destinations[destination], found, campaign, arm, now)
+            has_moved = True
         statuses[destination, name] = "new" if found is None else "adopted"
-    return statuses
+    return statuses, has_moved
 
 
 def _adopt(

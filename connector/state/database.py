@@ -203,6 +203,13 @@ class State:
         Returns:
             Name -> rows.
         """
+        return {name: reader.read_all() for name, reader in self.stream(queries)}
+
+    def stream(self, queries: Mapping[str, str]) -> Iterator[tuple[str, pa.RecordBatchReader]]:
+        """As :meth:`arrow`, one query after the other, never a whole table in memory.
+
+        Until the iterator is used up or closed, nothing else may touch the state.
+        """
         import adbc_driver_sqlite.dbapi as adbc
 
         pool = self.engine.pool
@@ -211,12 +218,11 @@ class State:
                 "the state was read in bulk while a transaction is open; report a bug."
             )
         self.engine.dispose()
-        tables: dict[str, pa.Table] = {}
         with adbc.connect(str(self._database)) as connection, connection.cursor() as cursor:
             for name, sql in queries.items():
                 cursor.execute(sql)
-                tables[name] = cursor.fetch_arrow_table()
-        return tables
+                with cursor.fetch_record_batch() as reader:
+                    yield name, reader
 
     def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Append rows in one transaction."""
