@@ -265,9 +265,10 @@ def report(
     if output is Output.JSON:
         emit(data.to_json())
         return
-    from connector.report.terminal import show
+    from connector.cli import views
+    from connector.report.terminal import render_terminal
 
-    show(data)
+    render_terminal(data, views.console())
     typer.echo(f"\nThe page: {path}")
 
 

@@ -29,6 +29,7 @@ from connector.errors import LiftlineError
 from connector.pipeline import prove
 from connector.pipeline.check import check
 from connector.pipeline.project import Project
+from connector.report.terminal import render_terminal
 
 MARK = ".liftline-demo"
 """Marks a folder that the demo may empty."""
@@ -116,9 +117,7 @@ def run_demo(folder: Path, n_customers: int) -> None:
             data = prove.gather_report(project)
             path = prove.write_report(project, data)
             steps.clear()
-        from connector.report.terminal import show
-
-        show(data)
+        render_terminal(data, out)
         _show_truth(out, data.lifts, advance.true_effects)
         traffic = _tell(url, "traffic")
     out.rule("[bold]Done")
