@@ -14,6 +14,7 @@ from markupsafe import Markup
 from connector.report import charts
 from connector.report.data import ArmResult, LiftRow, ReportData, RfmSummary
 from connector.report.format import (
+    NONE,
     Spoken,
     count,
     local_day,
@@ -223,9 +224,7 @@ def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
     tested = p_value(lift.srm_p, floor=rules.srm_below)
     yield Phrase("Group sizes (SRM)", tested if lift.srm_p is None else f"{fair}, {tested}")
     if lift.n_open:
-        yield Phrase(
-            "Days not over", f"{count(lift.n_open)} people, left out until they are"
-        )
+        yield Phrase("Days not over", f"{count(lift.n_open)} people, left out until they are")
     if lift.cost is not None:
         yield Phrase("Cost", f"{money(lift.cost, data.currency)} for those counted")
 
@@ -249,7 +248,7 @@ class GridCell:
 
     Attributes:
         people: How many, as text.
-        money: Their revenue; a dash where it is not shown.
+        money: Their revenue in whole units of the currency; a dash where it is not shown.
         level: Step of the heat map's ramp.
         share: People, as a share of the fullest cell.
     """
@@ -291,7 +290,7 @@ def grid(rfm: RfmSummary, currency: str) -> Grid:
             return GridCell("0", "", 0, 0.0)
         return GridCell(
             people=count(cell.people),
-            money=money(cell.revenue, currency),
+            money=NONE if cell.revenue is None else count(cell.revenue),
             level=charts.heat_level(cell.revenue, most_money),
             share=cell.people / most_people,
         )
@@ -319,4 +318,4 @@ def split_of(arms: Mapping[str, int], blocked: Mapping[str, int]) -> tuple[chart
 
 def share_text(part: int, whole: int) -> str:
     """A part as a percentage of a whole; a dash of nobody."""
-    return percent(part / whole) if whole else "–"
+    return percent(part / whole) if whole else NONE

@@ -32,17 +32,20 @@ def signed(n: float) -> str:
 
 
 def percent(share: float, *, digits: int | None = None) -> str:
-    """A share as a percentage; by default one decimal below 10 %, none above.
+    """A share as a percentage; what is not nothing never reads as 0 %, nor less than all as 100 %.
 
     Args:
         share: 0 to 1; may be negative or above 1.
-        digits: Decimals.
+        digits: Decimals; by default one near 0 and near 100 %, else none.
     """
     if digits is None:
         is_whole = abs(100 * share - round(100 * share)) < 1e-9
-        digits = 1 if 0 < abs(share) < 0.0995 and not is_whole else 0
+        is_near_an_end = 0 < abs(share) < 0.0995 or 0.995 <= abs(share) < 1
+        digits = 1 if is_near_an_end and not is_whole else 0
     if 0 < abs(share) < 0.5 * 10 ** -(digits + 2):
         return f"<{NBSP}{10**-digits:.{digits}f}{NBSP}%"
+    if 0 < 1 - share <= 0.5 * 10 ** -(digits + 2):
+        return f">{NBSP}{100 - 10**-digits:.{digits}f}{NBSP}%"
     return _minus(f"{100 * share:,.{digits}f}") + f"{NBSP}%"
 
 

@@ -86,11 +86,14 @@ def headline(data: ReportData) -> Line:
 
 
 def lines(data: ReportData) -> tuple[Line, ...]:
-    """A sentence for all campaigns together, where known, and one for each campaign."""
+    """A sentence for all campaigns together, where known, and one for each campaign.
+
+    There is none at all while nothing is measured and nobody knows when it will be.
+    """
     said = [line for line, _ in _lift_lines(data)]
     measured = {lift.campaign for lift in data.lifts if lift.is_goal}
     for campaign in data.campaigns:
-        if campaign.name not in measured:
+        if campaign.name not in measured and (measured or campaign.first_result_at is not None):
             when = ""
             if campaign.first_result_at is not None:
                 day = local_day(campaign.first_result_at, data.timezone)

@@ -160,14 +160,15 @@ def lifts() -> tuple[LiftRow, ...]:
     """Five campaigns, from a clear win to one that has just started."""
     people = (6894, 2463)
     return (
-        lift("win_back", people=people, rates=(0.066, 0.042), n_open=(612, 204), cost_per_person=0.02),
+        lift("win_back", people=people, rates=(0.066, 0.042), n_open=(612, 204),
+             cost_per_person=0.02),
         lift(
             "win_back", seed=3, people=(6894, 490), rates=(0.066, 0.055), n_open=(612, 41),
             holdout=Arm.BUSINESS_AS_USUAL, cost_per_person=0.02,
         ),
         lift(
-            "win_back", people=people, seed=4, rates=(0.066, 0.042), kind="share", n_open=(612, 204),
-            is_goal=False,
+            "win_back", people=people, seed=4, rates=(0.066, 0.042), kind="share",
+            n_open=(612, 204), is_goal=False,
         ),
         lift("vip_early_access", seed=5, people=(3162, 558), rates=(0.31, 0.30), basket=4.6,
              n_open=(148, 22), cost_per_person=0.02),
@@ -187,8 +188,8 @@ def rfm() -> RfmSummary:
         5: (1930, 1214, 982, 1105, 1486),
         4: (2410, 1377, 940, 861, 702),
         3: (2953, 1288, 711, 498, 261),
-        2: (3390, 1061, 433, 212, 64),
-        1: (4102, 846, 240, 71, 7),
+        2: (4390, 1061, 433, 212, 64),
+        1: (5102, 846, 240, 71, 7),
     }
     spend = (58, 121, 214, 352, 871)
     cells = tuple(
