@@ -59,13 +59,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class ArmLine:
-    """One arm of a card: name, people counted, buyers, outcome per person, people still open."""
+    """One arm of a card: name, people counted, buyers, outcome per person."""
 
     name: str
     people: str
     buyers: str
     mean: str
-    open: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +205,7 @@ def _plot(lift: LiftRow, shown: Figures | None, data: ReportData, name: str, uid
 
 def _arm_line(arm: ArmResult, lift: LiftRow, data: ReportData, *, with_means: bool) -> ArmLine:
     mean = mean_text(arm.mean if with_means else None, lift.kind, data.currency)
-    return ArmLine(
-        phrase(ARMS, arm.arm).title, count(arm.n), count(arm.n_buyers), mean, count(arm.n_open)
-    )
+    return ArmLine(phrase(ARMS, arm.arm).title, count(arm.n), count(arm.n_buyers), mean)
 
 
 def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
@@ -224,7 +221,7 @@ def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
     tested = p_value(lift.srm_p, floor=rules.srm_below)
     yield Phrase("Group sizes (SRM)", tested if lift.srm_p is None else f"{fair}, {tested}")
     if lift.n_open:
-        yield Phrase("Days not over", f"{count(lift.n_open)} people, left out until they are")
+        yield Phrase("Still open", f"{count(lift.n_open)} people, counted later")
     if lift.cost is not None:
         yield Phrase("Cost", f"{money(lift.cost, data.currency)} for those counted")
 

@@ -125,3 +125,24 @@ def test_the_sample_adds_up():
     n_scored = sum(cell.people for cell in rfm.cells)
     assert n_scored == sum(g.people for g in rfm.groups)
     assert n_scored + rfm.n_lapsed + rfm.n_prospects == sample.sample().n_profiles
+
+
+def test_the_runs_own_json_is_read():
+    from collections import Counter
+
+    from connector.errors import TransientError
+    from connector.pipeline.activate import ApplyReport
+    from connector.push import DestinationReport
+    from connector.report.codec import decode
+    from connector.report.data import DeliveryRow, OutcomeCount
+
+    done = DestinationReport(
+        "hubspot",
+        outcomes=Counter({("membership", "add", "delivered"): 7}),
+        error=TransientError("hubspot: no answer."),
+        n_unsent=3,
+    )
+    document = ApplyReport("run-1", "plan-1", "partial", (done,)).to_json()
+    (row,) = (decode(DeliveryRow, one) for one in document["destinations"])
+    outcome = OutcomeCount("membership", "add", "delivered", 7)
+    assert row == DeliveryRow("hubspot", (outcome,), 3, "hubspot: no answer.")
