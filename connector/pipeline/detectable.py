@@ -170,6 +170,8 @@ def foresee(
 ) -> list[Prospect]:
     """Reckon every comparison of every campaign that runs or will run.
 
+    Costs one first act for each length of the goals' windows.
+
     Args:
         config: The configuration.
         found: The first act, after :func:`load_candidates`.

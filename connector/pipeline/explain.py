@@ -8,7 +8,9 @@ included.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from connector.config.activation import Campaign
     from connector.pipeline.project import Project
 
-__all__ = ["Explanation", "explain", "mask"]
+__all__ = ["Explanation", "explain", "explaining", "mask"]
 
 LAST_ISSUES = 5
 """Row issues shown for each destination."""
@@ -60,6 +62,14 @@ EVERY_CAMPAIGN = "every campaign"
 """What an exclusion list applies to that names none."""
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+class Cutting(enum.Enum):
+    """Why scores are not by stored cut points, in words."""
+
+    FIRST = "Cut points as the first plan would fit them; none are stored yet."
+    DUE = "Cut points as the next plan would fit them anew."
+
 
 _ARMS = {
     Arm.TREATMENT: "Gets the campaign.",
@@ -80,36 +90,53 @@ def explain(project: Project, who: str, *, as_of: datetime | None = None) -> Exp
         LiftlineError: Nobody is found, or nobody that may be shown. The message does not repeat
             ``who``.
     """
-    config, state = project.config, project.state
+    with explaining(project, as_of=as_of) as tell:
+        return tell(who)
+
+
+@contextlib.contextmanager
+def explaining(
+    project: Project, *, as_of: datetime | None = None
+) -> Iterator[Callable[[str], Explanation]]:
+    """Tell of several people for the price of one: the first act is what takes the time.
+
+    Args:
+        project: The project.
+        as_of: Overrides the file's instant.
+
+    Yields:
+        :func:`explain` of one more person.
+    """
     with project.workspace() as warehouse:
         found = project.understand(warehouse, as_of=as_of)
-        con = warehouse.connection
-        activate.load_state(con, state)
-        load_merges(con)
-        profile_id = find_profile(found, who)
         activation = project.activation(found)
-        _judge(con, state, activation, profile_id, as_of=found.as_of)
-        look = _Look(con, found, config, profile_id, former_ids(con, profile_id))
-        return Explanation(
-            person=look.person(),
-            as_of=found.as_of,
-            rfm=look.rfm(project.journal.model(RFM)),
-            segments=tuple(look.segments()),
-            campaigns=tuple(look.campaigns(activation)),
-            global_holdout=look.global_holdout(activation),
-            consents=tuple(look.consents(activation.destination_specs)),
-            exclusions=tuple(look.exclusions()),
-            destinations=tuple(
-                look.destination(spec, _issues(state, spec.name, look.ids))
-                for spec in activation.destination_specs
-            ),
-        )
+        _judge(warehouse.connection, project.state, activation, as_of=found.as_of)
+        load_merges(warehouse.connection)
+        stored = project.journal.model(RFM) is not None
+
+        def tell(who: str) -> Explanation:
+            profile_id = find_profile(found, who)
+            former = former_ids(warehouse.connection, profile_id)
+            look = _Look(found, project.config, project.state, activation, profile_id, former)
+            return Explanation(
+                person=look.person(),
+                as_of=found.as_of,
+                rfm=look.rfm(Cutting.DUE if stored else Cutting.FIRST),
+                segments=tuple(look.segments()),
+                campaigns=tuple(look.campaigns()),
+                global_holdout=look.global_holdout(),
+                consents=tuple(look.consents()),
+                exclusions=tuple(look.exclusions()),
+                destinations=tuple(map(look.destination, activation.destination_specs)),
+            )
+
+        yield tell
 
 
 def mask(address: str) -> str:
     """An address that its owner recognises and nobody else: ``c•••@s•••.example``."""
     name, _, domain = address.partition("@")
-    host, dot, top = domain.rpartition(".")
+    host, dot, top = domain.rpartition(".") if "." in domain else (domain, "", "")
     return f"{name[:1]}•••@{host[:1]}•••{dot}{top}"
 
 
@@ -118,15 +145,15 @@ def _judge(
     con: duckdb.DuckDBPyConnection,
     state: State,
     activation: activate.Activation,
-    profile_id: str,
     *,
     as_of: datetime,
 ) -> None:
-    """Make ``reach``, ``candidates`` and ``arms`` as a plan would, the last two for one person.
+    """Make ``reach``, ``candidates`` and ``arms`` as a plan would.
 
     Whoever was never looked up at a destination is taken as known there; the next plan asks.
     """
     holdouts.check_salt(state.get("salt_digest"), activation.salt)
+    activate.load_state(con, state)
     load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
     reach.build_reach(con)
     reach.apply_records(con)
@@ -136,7 +163,6 @@ def _judge(
         " AND k.match_key = reach.match_key AND k.checked_at IS NOT NULL)"
     )
     eligibility.build_candidates(con)
-    con.execute("DELETE FROM candidates WHERE profile_id <> ?", [profile_id])
     holdouts.draw_arms(
         con,
         salt=activation.salt,
@@ -146,35 +172,15 @@ def _judge(
     )
 
 
-def _issues(state: State, destination: str, ids: tuple[str, ...]) -> tuple[Issue, ...]:
-    table = schema.row_issues
-    with state.engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(table)
-            .where(table.c.destination == destination, table.c.profile_id.in_(ids))
-            .order_by(table.c.issue_id.desc())
-            .limit(LAST_ISSUES)
-        ).all()
-    return tuple(
-        Issue(
-            words=f"{phrase(ISSUES, row.code).title}: {row.message}",
-            at=parse_utc(row.at),
-            run_id=row.run_id,
-            action=f"{row.action} ({row.audience or 'properties'})",
-            code=row.code,
-        )
-        for row in rows
-    )
-
-
 # ---------------------------------------------------------------------- what is told
 @dataclass(frozen=True, slots=True)
 class _Look:
     """One person in the workspace."""
 
-    con: duckdb.DuckDBPyConnection
     found: Understanding
     config: Config
+    state: State
+    activation: activate.Activation
     profile_id: str
     former: tuple[str, ...]
 
@@ -184,8 +190,16 @@ class _Look:
         return (self.profile_id, *self.former)
 
     def rows(self, sql: str, values: Mapping[str, object] = NOTHING) -> list[tuple[Any, ...]]:
-        """Rows of a statement about this person; ``$who`` stands for the profile."""
-        return self.con.execute(sql, {"who": self.profile_id, **values}).fetchall()
+        """Rows of the workspace about this person; ``$who`` stands for the profile."""
+        con = self.found.warehouse.connection
+        return con.execute(sql, {"who": self.profile_id, **values}).fetchall()
+
+    def stored(self, table: sa.Table) -> Sequence[sa.Row[Any]]:
+        """Rows of the state about this person, under the present id before former ones."""
+        present = table.c.profile_id == self.profile_id
+        query = sa.select(table).where(table.c.profile_id.in_(self.ids)).order_by(present.desc())
+        with self.state.engine.connect() as connection:
+            return connection.execute(query).all()
 
     def person(self) -> Person:
         """Who it is."""
@@ -196,8 +210,12 @@ class _Look:
             self.profile_id, mask(email) if email else None, n, _aware(created), self.former
         )
 
-    def rfm(self, stored: tuple[int, dict[str, Any], str] | None) -> Rfm:
-        """Scores and groups in words."""
+    def rfm(self, otherwise: Cutting) -> Rfm:
+        """Scores and groups in words.
+
+        Args:
+            otherwise: Why the cut points are not stored ones, where they are not.
+        """
         model, currency = self.found.rfm_model, self.config.project.currency
         r, f, m, cell, group = (f'"{name}"' for name in model.columns)
         ((recency, frequency, monetary, *scores, cell_text, now, previous),) = self.rows(
@@ -216,45 +234,44 @@ class _Look:
             if score is not None
         ]
         fitted = f"{model.card.as_of:%Y-%m-%d}"
-        words = "Cut points as the first plan would fit them; none are stored yet."
+        words = otherwise.value
         if self.found.rfm_version is not None:
             words = f"Cut points of {fitted} (version {self.found.rfm_version})."
-        elif stored is not None:
-            words = "Cut points as the next plan would fit them anew."
         if not known:
             never = "ever" if now == model.no_orders else window
             words = f"No order {never}, so there are no scores."
-        labels = self.rows(
-            f"SELECT label, since FROM st_labels WHERE model = '{RFM}' AND profile_id = $who"
+        since = next(
+            (
+                parse_utc(row.since)
+                for row in self.stored(schema.labels)
+                if row.model == RFM and row.label == now
+            ),
+            None,
         )
-        since = next((parse_utc(at) for label, at in labels if label == now), None)
         return Rfm(now, previous, since, cell_text or "", tuple(known), words)
 
     def segments(self) -> Iterator[SegmentView]:
         """Every segment with its rule."""
-        state = {
-            segment: (bool(is_member), parse_utc(since))
-            for segment, is_member, since in self.rows(
-                "SELECT segment, is_member, since FROM st_segment_state WHERE profile_id = $who"
-            )
-        }
+        known: dict[str, tuple[bool, datetime]] = {}
+        for row in self.stored(schema.segment_state):
+            known.setdefault(row.segment, (bool(row.is_member), parse_utc(row.since)))
         for segment in self.found.segments:
             told = trace.explain(self.found.warehouse, segment, self.profile_id)
             if told is None:
                 continue
-            known, since = state.get(segment.name, (None, None))
+            was_member, since = known.get(segment.name, (None, None))
             yield SegmentView(
                 segment=segment.name,
                 member=told.member,
-                since=since if known is told.member else None,
+                since=since if was_member is told.member else None,
                 conditions=tuple(Condition(x.text, x.holds, x.value) for x in told.findings),
                 to_leave=told.to_change if told.member else (),
                 to_enter=() if told.member else told.to_change,
             )
 
-    def campaigns(self, activation: activate.Activation) -> Iterator[CampaignView]:
+    def campaigns(self) -> Iterator[CampaignView]:
         """Every campaign: addressed, held out, blocked and why, or none of these."""
-        active = {spec.name for spec in activation.campaigns if spec.active}
+        active = {spec.name for spec in self.activation.campaigns if spec.active}
         candidates = dict(
             self.rows("SELECT campaign, blocked FROM candidates WHERE profile_id = $who")
         )
@@ -316,9 +333,9 @@ class _Look:
         who = f" ({', '.join(named)})" if named else ""
         return f"{words.title}{who}. {words.sentence}"
 
-    def global_holdout(self, activation: activate.Activation) -> str:
+    def global_holdout(self) -> str:
         """Whether the global holdout keeps the person back."""
-        draw = activation.global_draw
+        draw = self.activation.global_draw
         if draw is None:
             return "There is none."
         arm, is_logged, since = self._arm(draw.campaign, draw.epoch)
@@ -329,7 +346,7 @@ class _Look:
             return f"{draw.campaign}: kept back from every campaign, {when}."
         return f"{draw.campaign}: not kept back, {when}."
 
-    def consents(self, destinations: Sequence[DestinationSpec]) -> Iterator[ConsentView]:
+    def consents(self) -> Iterator[ConsentView]:
         """What the person said to what each destination needs."""
         said = {
             (purpose, channel): (status, _aware(at))
@@ -337,7 +354,7 @@ class _Look:
                 'SELECT purpose, channel, status, "at" FROM permissions WHERE profile_id = $who'
             )
         }
-        for spec in destinations:
+        for spec in self.activation.destination_specs:
             if spec.purpose is None or spec.channel is None:
                 words = "no consent is needed; the data stays inside"
                 yield ConsentView(spec.name, words, None, None, "not_needed", None)
@@ -357,7 +374,7 @@ class _Look:
         )
         return [Exclusion(*row) for row in rows]
 
-    def destination(self, spec: DestinationSpec, issues: tuple[Issue, ...]) -> DestinationView:
+    def destination(self, spec: DestinationSpec) -> DestinationView:
         """What the ledger knows of the person at one destination."""
         here = {"destination": spec.name}
         ((code, match_key),) = self.rows(
@@ -386,7 +403,28 @@ class _Look:
         elif record == "not_asked":
             words += " Whether the destination knows the person is asked by the next plan."
         return DestinationView(
-            spec.name, words, code, record, presence, blocked, self._lists(spec, match_key), issues
+            destination=spec.name,
+            words=words,
+            code=code,
+            record=record,
+            properties=presence,
+            blocked=blocked,
+            lists=self._lists(spec, match_key),
+            issues=self._issues(spec.name),
+        )
+
+    def _issues(self, destination: str) -> tuple[Issue, ...]:
+        rows = [row for row in self.stored(schema.row_issues) if row.destination == destination]
+        rows.sort(key=lambda row: -row.issue_id)
+        return tuple(
+            Issue(
+                words=f"{phrase(ISSUES, row.code).title}: {row.message}",
+                at=parse_utc(row.at),
+                run_id=row.run_id,
+                action=f"{row.action} ({row.audience or 'properties'})",
+                code=row.code,
+            )
+            for row in rows[:LAST_ISSUES]
         )
 
     def _lists(self, spec: DestinationSpec, match_key: str | None) -> tuple[Membership, ...]:

@@ -6,8 +6,6 @@ somebody's address, and messages end up in logs and tickets.
 
 from __future__ import annotations
 
-import contextlib
-
 import duckdb
 
 from connector.errors import LiftlineError
@@ -28,20 +26,19 @@ def find_profile(found: Understanding, who: str) -> str:
     tests = "a test account, which quality.exclude leaves out everywhere"
     shared = "an address that several people share, so it is nobody's own"
     who = who.strip()
-    address = _normalised(found, who)
-    ways = (
-        ("SELECT profile_id FROM profiles WHERE profile_id = $who", who, ""),
-        ("SELECT into_profile_id FROM merges WHERE from_profile_id = $who", who, ""),
-        ("SELECT profile_id FROM profile_customers WHERE customer_id = $who", who, ""),
-        ("SELECT profile_id FROM profile_emails WHERE email = $who", address, ""),
-        ("SELECT 1 FROM test_customers WHERE customer_id = $who", who, tests),
-        ("SELECT 1 FROM clean_customers WHERE is_test AND email = $who", address, tests),
-        ("SELECT 1 FROM clean_customers WHERE email = $who", address, shared),
-    )
-    for sql, value, refusal in ways:
-        # A text that the engine cannot even hold is nobody's id; its complaint would quote it.
-        with contextlib.suppress(duckdb.Error, UnicodeError):
-            row = found.warehouse.connection.execute(sql, {"who": value}).fetchone()
+    if _is_text(who):
+        address = _normalised(found, who)
+        ways = (
+            ("SELECT profile_id FROM profiles WHERE profile_id = ?", who, ""),
+            ("SELECT into_profile_id FROM merges WHERE from_profile_id = ?", who, ""),
+            ("SELECT profile_id FROM profile_customers WHERE customer_id = ?", who, ""),
+            ("SELECT profile_id FROM profile_emails WHERE email = ?", address, ""),
+            ("SELECT 1 FROM test_customers WHERE customer_id = ?", who, tests),
+            ("SELECT 1 FROM clean_customers WHERE is_test AND email = ?", address, tests),
+            ("SELECT 1 FROM clean_customers WHERE email = ?", address, shared),
+        )
+        for sql, value, refusal in ways:
+            row = found.warehouse.connection.execute(sql, [value]).fetchone()
             if row is not None and refusal:
                 raise LiftlineError(f"That is {refusal}.", hint="Give a customer id instead.")
             if row is not None:
@@ -52,12 +49,15 @@ def find_profile(found: Understanding, who: str) -> str:
     )
 
 
+def _is_text(who: str) -> bool:
+    """Whether the engine can hold it; its complaint about anything else would quote it."""
+    return "\x00" not in who and who == who.encode(errors="ignore").decode()
+
+
 def _normalised(found: Understanding, who: str) -> str | None:
     """The text as an address is stored, by the same statement that stores them."""
-    try:
-        return str(found.warehouse.rows(f"SELECT normalise_email({literal(who)}) AS e")[0][0])
-    except (LiftlineError, ValueError):
-        return None
+    ((address,),) = found.warehouse.rows(f"SELECT normalise_email({literal(who)}) AS e")
+    return None if address is None else str(address)
 
 
 def load_merges(con: duckdb.DuckDBPyConnection) -> None:

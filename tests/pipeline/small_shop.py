@@ -171,7 +171,9 @@ def build(folder: Path, *, n: int = 1500, seed: int = 5) -> Facts:
             )
             con.execute(f"CREATE TABLE {name} AS SELECT {picks} FROM incoming")
             con.unregister("incoming")
-    return Facts(customers.iloc[:-1], frame, consents, frozenset(suppressed.email))
+    staff = customers.id[n - 1]
+    people, bought = customers[customers.id != staff], frame[frame.customer_id != staff]
+    return Facts(people, bought, consents, frozenset(suppressed.email))
 
 
 def open_project(
