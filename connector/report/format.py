@@ -135,7 +135,8 @@ class Spoken:
 def spoken(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
     """A total as text, rounded to two digits of half its interval's width.
 
-    A bound that is not zero never reads as zero: more digits are shown until it does not.
+    A bound that is not zero never reads as zero: more digits are shown until it does not. For the
+    estimate, which may lie as near to zero as it likes, two more are tried.
 
     Args:
         value: The estimate.
@@ -145,6 +146,8 @@ def spoken(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
     numbers = _scaled(value, scale)
     reach = abs(numbers[2] - numbers[1]) / 2 or abs(numbers[0]) or 1.0
     digits = 1 - math.floor(math.log10(reach))
+    for _ in range(2):
+        digits += bool(numbers[0]) and not round(numbers[0], digits)
     while digits < _FINEST_DIGITS and any(x and not round(x, digits) for x in numbers[1:]):
         digits += 1
     return _spoken(value, [round(x, digits) for x in numbers], max(digits, 0), unit)

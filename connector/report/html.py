@@ -191,5 +191,6 @@ def _environment() -> Environment:
         label=words.label,
         caption=words.title,
         left_out=words.left_out,
+        table=words.table_label,
     )
     return environment

@@ -229,6 +229,11 @@ def left_out(code: str) -> str:
     return LEFT_OUT[code].title if code in LEFT_OUT else label(code)
 
 
+def table_label(name: str) -> str:
+    """A table of the quality summary: ``in_orders`` came from the source, ``orders`` is clean."""
+    return f"{title(name[3:])}, as read" if name.startswith("in_") else title(name)
+
+
 def metric_label(lift: LiftRow) -> str:
     """A metric for people: ``revenue_per_person_30d`` reads "revenue per person"."""
     return label(re.sub(rf"_{lift.window_days}d$", "", lift.metric))

@@ -68,6 +68,12 @@ def test_a_bound_that_is_not_zero_never_reads_as_zero():
     assert plain(said.low) == "+3"
 
 
+def test_an_estimate_near_zero_is_given_two_more_digits():
+    said = shown.spoken(Estimate(112.0, -17_210.0, 13_040.0, 0.95), unit="EUR")
+    assert plain(str(said)) == "+100 EUR (95 % interval -17,200 to +13,000)"
+    assert shown.spoken(Estimate(1.0, -17_210.0, 13_040.0, 0.95), unit="EUR").estimate == "0"
+
+
 finite = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 
 

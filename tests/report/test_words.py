@@ -84,5 +84,10 @@ def test_one_order_is_singular():
     )
 
 
+def test_tables_as_read_and_clean_are_told_apart():
+    assert words.table_label("in_order_items") == "Order items, as read"
+    assert words.table_label("order_items") == "Order items"
+
+
 def test_a_metrics_window_is_not_said_twice():
     assert words.metric_label(sample.waiting("x", (1, 1))) == "revenue per person"
