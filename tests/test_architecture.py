@@ -18,7 +18,12 @@ HEAVY = PYPROJECT["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-module-
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
 
@@ -87,7 +92,10 @@ def test_every_public_name_says_what_it_is(package: str) -> None:
         if "migrations/versions" in path.as_posix():
             continue
         tree = ast.parse(path.read_text())
-        nodes = [(path.name, tree), *((n.name, n) for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef))]
+        nodes = [
+            (path.name, tree),
+            *((n.name, n) for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)),
+        ]
         silent += [
             f"{path.relative_to(ROOT)}: {name}"
             for name, node in nodes

@@ -36,7 +36,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def candidates(con: duckdb.DuckDBPyConnection, *campaigns: str, n: int = N, epoch: int = 1) -> None:
     con.execute("DELETE FROM cfg_campaigns")
     for name in campaigns:
-        con.execute("INSERT INTO cfg_campaigns VALUES (?, 's', ?, true, ?)", [name, epoch, name == "exempt"])
+        con.execute(
+            "INSERT INTO cfg_campaigns VALUES (?, 's', ?, true, ?)", [name, epoch, name == "exempt"]
+        )
     con.execute(
         "CREATE OR REPLACE TABLE candidates AS SELECT c.campaign, c.epoch, 's' AS segment,"
         f" 'p' || i AS profile_id, '' AS reason, CAST(NULL AS TEXT) AS blocked FROM range({n}) r(i), cfg_campaigns c"
@@ -61,7 +63,13 @@ def test_the_engine_draws_what_hashlib_draws(con: duckdb.DuckDBPyConnection) -> 
     for profile, arm, bucket in rows:
         point = int(hashlib.md5(f"salt:winback:1:{profile}".encode()).hexdigest()[:8], 16)
         assert bucket == point
-        assert arm == ("treatment" if point < 0.85 * 2**32 else "business_as_usual" if point < 0.9 * 2**32 else "no_contact")
+        assert arm == (
+            "treatment"
+            if point < 0.85 * 2**32
+            else "business_as_usual"
+            if point < 0.9 * 2**32
+            else "no_contact"
+        )
         assert holdouts.bucket_of("salt", "winback", 1, profile) == point
         assert holdouts.arm_of(point, THIRDS) == arm
 
@@ -76,23 +84,37 @@ def test_shares_are_met(con: duckdb.DuckDBPyConnection) -> None:
 
 def test_campaigns_and_epochs_are_independent(con: duckdb.DuckDBPyConnection) -> None:
     candidates(con, "a", "b")
-    draw(con, holdouts.Draw("a", 1, {Arm.TREATMENT: 0.95, Arm.NO_CONTACT: 0.05}), holdouts.Draw("b", 1, {Arm.TREATMENT: 0.95, Arm.NO_CONTACT: 0.05}))
+    draw(
+        con,
+        holdouts.Draw("a", 1, {Arm.TREATMENT: 0.95, Arm.NO_CONTACT: 0.05}),
+        holdouts.Draw("b", 1, {Arm.TREATMENT: 0.95, Arm.NO_CONTACT: 0.05}),
+    )
     both = con.execute(
         "SELECT count(*) FROM (SELECT profile_id FROM arms WHERE arm = 'no_contact' GROUP BY 1 HAVING count(*) = 2)"
     ).fetchone()[0]
     # Two 5 % holdouts overlap in 0.25 % of people when they are independent.
     assert stats.binomtest(both, N, 0.0025).pvalue > 1e-4
-    first = {row[0] for row in con.execute("SELECT profile_id FROM arms WHERE campaign = 'a' AND arm = 'no_contact'").fetchall()}
+    first = {
+        row[0]
+        for row in con.execute(
+            "SELECT profile_id FROM arms WHERE campaign = 'a' AND arm = 'no_contact'"
+        ).fetchall()
+    }
     candidates(con, "a", epoch=2)
     draw(con, holdouts.Draw("a", 2, {Arm.TREATMENT: 0.95, Arm.NO_CONTACT: 0.05}))
-    second = {row[0] for row in con.execute("SELECT profile_id FROM arms WHERE arm = 'no_contact'").fetchall()}
+    second = {
+        row[0]
+        for row in con.execute("SELECT profile_id FROM arms WHERE arm = 'no_contact'").fetchall()
+    }
     assert stats.binomtest(len(first & second), N, 0.0025).pvalue > 1e-4
 
 
 def test_the_log_wins_over_the_hash(con: duckdb.DuckDBPyConnection) -> None:
     candidates(con, "a", n=1_000)
     draw(con, holdouts.Draw("a", 1, {Arm.TREATMENT: 0.5, Arm.NO_CONTACT: 0.5}))
-    con.execute("INSERT INTO st_assignments SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM arms WHERE profile_id < 'p5'")
+    con.execute(
+        "INSERT INTO st_assignments SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM arms WHERE profile_id < 'p5'"
+    )
     before = dict(con.execute("SELECT profile_id, arm FROM st_assignments").fetchall())
     draw(con, holdouts.Draw("a", 1, {Arm.TREATMENT: 1.0}))
     after = dict(con.execute("SELECT profile_id, arm FROM arms").fetchall())
@@ -100,7 +122,9 @@ def test_the_log_wins_over_the_hash(con: duckdb.DuckDBPyConnection) -> None:
     assert {arm for p, arm in after.items() if p not in before} == {"treatment"}
 
 
-def test_the_global_holdout_is_drawn_first_and_spares_exempt_campaigns(con: duckdb.DuckDBPyConnection) -> None:
+def test_the_global_holdout_is_drawn_first_and_spares_exempt_campaigns(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
     candidates(con, "a", "exempt")
     half = {Arm.TREATMENT: 0.5, Arm.NO_CONTACT: 0.5}
     draw(
@@ -109,14 +133,28 @@ def test_the_global_holdout_is_drawn_first_and_spares_exempt_campaigns(con: duck
         holdouts.Draw("exempt", 1, {Arm.TREATMENT: 1.0}),
         global_draw=holdouts.Draw("universal", 1, half),
     )
-    held = {r[0] for r in con.execute("SELECT profile_id FROM arms WHERE campaign = 'universal' AND arm = 'no_contact'").fetchall()}
+    held = {
+        r[0]
+        for r in con.execute(
+            "SELECT profile_id FROM arms WHERE campaign = 'universal' AND arm = 'no_contact'"
+        ).fetchall()
+    }
     assert len(held) == pytest.approx(N / 2, rel=0.05)
-    assert held == {r[0] for r in con.execute("SELECT profile_id FROM candidates WHERE campaign = 'a' AND blocked = 'global_holdout'").fetchall()}
-    assert not held & {r[0] for r in con.execute("SELECT profile_id FROM arms WHERE campaign = 'a'").fetchall()}
+    assert held == {
+        r[0]
+        for r in con.execute(
+            "SELECT profile_id FROM candidates WHERE campaign = 'a' AND blocked = 'global_holdout'"
+        ).fetchall()
+    }
+    assert not held & {
+        r[0] for r in con.execute("SELECT profile_id FROM arms WHERE campaign = 'a'").fetchall()
+    }
     assert con.execute("SELECT count(*) FROM arms WHERE campaign = 'exempt'").fetchone() == (N,)
 
 
-def test_shares_that_fall_short_of_one_leave_nobody_without_an_arm(con: duckdb.DuckDBPyConnection) -> None:
+def test_shares_that_fall_short_of_one_leave_nobody_without_an_arm(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
     candidates(con, "a")
     third = 1 / 3 - 1e-9
     draw(con, holdouts.Draw("a", 1, dict.fromkeys(holdouts.ORDER, third)))

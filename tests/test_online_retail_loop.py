@@ -100,7 +100,9 @@ def test_lists_hold_exactly_the_treatment_arm(sandbox: HubSpotSandbox, belongs) 
 
 
 def test_nobody_held_out_has_a_property_of_ours(sandbox: HubSpotSandbox, belongs) -> None:
-    properties = {c["properties"]["email"]: c["properties"] for c in sandbox.controls.contacts().values()}
+    properties = {
+        c["properties"]["email"]: c["properties"] for c in sandbox.controls.contacts().values()
+    }
     held = set().union(*(arms["no_contact"] for arms in belongs.values()))
     assert held
     for email in held:

@@ -11,13 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from connector.domain import Finding, Level
+from connector.domain import Finding, Kind, Level
 from connector.report.words import BLOCKED, ISSUES, phrase
 
 if TYPE_CHECKING:
     from connector.pipeline.activate import ApplyReport
     from connector.pipeline.explain import Explanation
     from connector.plan.document import Header, Plan
+
+KEPT_MEASURES = frozenset(
+    {"source_rows", "rows", "kept", "entries", "profiles", "new_profiles"}
+    | {"standing_granted", "standing_withdrawn"}
+)
+"""Quality measures that are no trouble."""
 
 MARKS = {
     Level.OK: ("✓", "green"),
@@ -144,25 +150,22 @@ def show_plan(plan: Plan) -> None:
 
 def _show_quality(out: Console, header: Header) -> None:
     bad = [row for row in header.quality if row.get("level") in {"error", "warning"}]
-    left_out = sum(
-        row["n"]
-        for row in header.quality
-        if "measure" in row
-        and row["measure"] not in {"source_rows", "rows", "kept", "entries", "profiles"}
-        and row["table"].startswith("in_")
-    )
     for row in bad:
         mark, colour = MARKS[Level(row["level"])]
         out.print(
             Text.assemble((f"{mark} ", colour), (row["subject"], "bold"), f"  {row['message']}")
         )
-    if left_out:
-        out.print(
-            Text(
-                f"{left_out:,} source rows were set aside; `liftline report` lists why.",
-                style="dim",
+    aside: dict[str, list[str]] = {}
+    for row in header.quality:
+        if row.get("n") and row.get("measure") not in KEPT_MEASURES:
+            aside.setdefault(row["table"].removeprefix("in_"), []).append(
+                f"{row['n']:,} {row['measure'].replace('_', ' ')}"
             )
-        )
+    if aside:
+        made = table("Set aside or counted while cleaning", "table", "rows")
+        for name, parts in aside.items():
+            made.add_row(name, ", ".join(parts))
+        out.print(made)
 
 
 def show_migration(migration: Sequence[Mapping[str, Any]]) -> None:
@@ -185,23 +188,21 @@ def show_next(plan: Plan, folder: Path | None) -> None:
 
 
 def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
-    """The first changes with reason and arm; addresses are masked here and nowhere shown in full."""
+    """The first changes with reason and arm, list memberships before properties.
+
+    Addresses are masked here and nowhere shown in full.
+    """
     import pyarrow.dataset as ds
 
     columns = [
-        "destination",
-        "kind",
-        "action",
-        "audience",
-        "profile_id",
-        "match_value",
-        "arm",
-        "reason",
-        "detail",
+        *("destination", "kind", "action", "audience", "profile_id", "match_value"),
+        *("arm", "reason", "detail"),
     ]
-    rows: list[dict[str, Any]] = (
-        ds.dataset(plan.changes_path).head(limit, columns=columns).to_pylist()
-    )
+    changes = ds.dataset(plan.changes_path)
+    rows: list[dict[str, Any]] = []
+    for kind in (Kind.MEMBERSHIP, Kind.RECORD):
+        chosen = changes.scanner(columns=columns, filter=ds.field("kind") == kind.value)
+        rows += chosen.head(limit - len(rows)).to_pylist() if len(rows) < limit else []
     for row in rows:
         row["address"] = mask(row.pop("match_value"))
     return rows

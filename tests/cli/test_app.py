@@ -140,16 +140,19 @@ def test_an_old_plan_is_refused(here: Shop) -> None:
     here.run("plan", "--out", "kept")
     header = json.loads((here.folder / "kept" / "plan.json").read_text())
 
-
     old = datetime.fromisoformat(header["created_at"]) - timedelta(hours=25)
     header["created_at"] = old.isoformat()
     (here.folder / "kept" / "plan.json").write_text(json.dumps(header))
-    assert "25.0 hours old; the limit is 24" in here.run("apply", "kept", "--approve", "all", code=6)
+    assert "25.0 hours old; the limit is 24" in here.run(
+        "apply", "kept", "--approve", "all", code=6
+    )
 
 
 def test_rejections_have_an_exit_code_of_their_own(here: Shop) -> None:
     email = sorted(
-        c["properties"]["email"] for c in here.sandbox.controls.contacts().values() if "customer" in c["properties"]["email"]
+        c["properties"]["email"]
+        for c in here.sandbox.controls.contacts().values()
+        if "customer" in c["properties"]["email"]
     )
     here.sandbox.controls.poison(email[:200])
     here.run("sync", "--approve", "all", code=11)
@@ -159,7 +162,9 @@ def test_rejections_have_an_exit_code_of_their_own(here: Shop) -> None:
 def test_errors_say_what_to_do(here: Shop) -> None:
     gone = here.run("plan", "--config", "nowhere.yaml", code=3)
     assert "nowhere.yaml" in gone
-    (here.folder / "bad.yaml").write_text((here.folder / "liftline.yaml").read_text().replace("segment: lapsing", "segment: lapsign"))
+    (here.folder / "bad.yaml").write_text(
+        (here.folder / "liftline.yaml").read_text().replace("segment: lapsing", "segment: lapsign")
+    )
     bad = here.run("plan", "--config", "bad.yaml", code=3)
     assert re.search(r"bad.yaml:\d+: campaigns.winback.segment", bad)
     assert "lapsing" in bad
@@ -169,7 +174,11 @@ def test_errors_say_what_to_do(here: Shop) -> None:
 
 
 def test_a_mistake_in_a_rule_names_its_line(here: Shop) -> None:
-    text = (here.folder / "liftline.yaml").read_text().replace("lifetime_orders >= 2 and", "lifetime_order >= 2 and")
+    text = (
+        (here.folder / "liftline.yaml")
+        .read_text()
+        .replace("lifetime_orders >= 2 and", "lifetime_order >= 2 and")
+    )
     (here.folder / "bad.yaml").write_text(text)
     told = here.run("plan", "--config", "bad.yaml", code=3)
     line = next(i for i, one in enumerate(text.splitlines(), 1) if "lifetime_order >= 2" in one)

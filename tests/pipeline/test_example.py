@@ -33,7 +33,9 @@ def project(sandbox: HubSpotSandbox, tmp_path_factory: pytest.TempPathFactory) -
     # The one change: the sandbox's address instead of HubSpot's.
     token = '    token: "${HUBSPOT_TOKEN}"'
     assert text.count(token) == 1
-    (folder / "liftline.yaml").write_text(text.replace(token, f"{token}\n    base_url: {sandbox.url}"))
+    (folder / "liftline.yaml").write_text(
+        text.replace(token, f"{token}\n    base_url: {sandbox.url}")
+    )
     environ = {"HUBSPOT_TOKEN": sandbox.token, "HOLDOUT_SALT": "salt"}
     config = load_config(folder / "liftline.yaml", environ)
     with Project(config, clock=lambda: story.FIRST_RUN) as opened:
@@ -59,4 +61,6 @@ def test_the_files_hold_the_lists_of_the_plan(project: Project) -> None:
     for path in folder.glob("*.csv"):
         with path.open(newline="") as file:
             found[path.stem] = sum(1 for _ in csv.DictReader(file))
-    assert sorted(n for n in planned.values() if n) == sorted(n for stem, n in found.items() if stem != "properties" and n)
+    assert sorted(n for n in planned.values() if n) == sorted(
+        n for stem, n in found.items() if stem != "properties" and n
+    )

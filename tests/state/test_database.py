@@ -95,10 +95,15 @@ def _hold(folder: str, ready) -> None:
 
 def test_a_killed_run_frees_the_lock(state: State) -> None:
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(state.folder), theirs))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_hold, args=(str(state.folder), theirs)
+    )
     process.start()
     assert ours.recv() == "held"
-    with pytest.raises(LedgerError, match=rf"in use by sync \(process {process.pid}, since 20"), state.lock("plan"):
+    with (
+        pytest.raises(LedgerError, match=rf"in use by sync \(process {process.pid}, since 20"),
+        state.lock("plan"),
+    ):
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.join()

@@ -24,7 +24,11 @@ def ledger(state: State) -> Ledger:
 
 
 def intent(
-    *, action: Action = Action.ADD, fingerprint: str | None = "f1", version: int | None = None, key: str = "k"
+    *,
+    action: Action = Action.ADD,
+    fingerprint: str | None = "f1",
+    version: int | None = None,
+    key: str = "k",
 ) -> Intent:
     kind = Kind.RECORD if action is Action.UPDATE else Kind.MEMBERSHIP
     return Intent(
@@ -85,12 +89,23 @@ def test_a_removal_is_never_blocked(state: State, ledger: Ledger, answer, presen
     assert found["blocked_code"] in (None, NOT_FOUND)
 
 
-def test_a_rejected_update_leaves_presence_as_before_the_intent(state: State, ledger: Ledger) -> None:
+def test_a_rejected_update_leaves_presence_as_before_the_intent(
+    state: State, ledger: Ledger
+) -> None:
     go(ledger, intent(action=Action.UPDATE), Outcome.DELIVERED, None)
     version = row(state, "records")["version"]
-    go(ledger, intent(action=Action.UPDATE, fingerprint="f2", version=version), Outcome.REJECTED, None)
+    go(
+        ledger,
+        intent(action=Action.UPDATE, fingerprint="f2", version=version),
+        Outcome.REJECTED,
+        None,
+    )
     found = row(state, "records")
-    assert (found["presence"], found["fingerprint"], found["blocked_fingerprint"]) == ("yes", "f1", "f2")
+    assert (found["presence"], found["fingerprint"], found["blocked_fingerprint"]) == (
+        "yes",
+        "f1",
+        "f2",
+    )
 
 
 def test_a_row_that_has_moved_is_not_touched(state: State, ledger: Ledger) -> None:
@@ -107,24 +122,32 @@ def test_fields_that_may_hold_a_value_are_never_forgotten(state: State, ledger: 
     go(ledger, intent(action=Action.UPDATE), Outcome.DELIVERED, None)
     version = row(state, "records")["version"]
     leaving = Intent(
-        Change(1, Kind.RECORD, Action.UPDATE, "p", "p@example.com", "r", {"a": None}), "k", None, expected_version=version
+        Change(1, Kind.RECORD, Action.UPDATE, "p", "p@example.com", "r", {"a": None}),
+        "k",
+        None,
+        expected_version=version,
     )
     ledger.begin([leaving], audience_id=None)  # and then killed
     found = row(state, "records")
     assert (found["presence"], found["fields"]) == ("maybe", '["a"]')
 
 
-def test_a_vendor_that_knows_nobody_of_an_address_has_nothing_of_ours(state: State, ledger: Ledger) -> None:
+def test_a_vendor_that_knows_nobody_of_an_address_has_nothing_of_ours(
+    state: State, ledger: Ledger
+) -> None:
     go(ledger, intent(), None)
     ledger.learn_records(
-        [{"match_key": "k", "profile_id": "p", "match_value": "p@example.com", "record_id": None}], at="t"
+        [{"match_key": "k", "profile_id": "p", "match_value": "p@example.com", "record_id": None}],
+        at="t",
     )
     assert row(state, "memberships")["presence"] == "no"
     assert row(state, "records")["checked_at"] == "t"
 
 
 def test_a_lost_list_takes_its_memberships_along(state: State, ledger: Ledger) -> None:
-    ledger.adopt_audience(name="n", audience_id="l", campaign="c", arm="treatment", foreign=["x"], at="t")
+    ledger.adopt_audience(
+        name="n", audience_id="l", campaign="c", arm="treatment", foreign=["x"], at="t"
+    )
     go(ledger, intent(), Outcome.DELIVERED)
     ledger.lose_audience("l")
     assert row(state, "memberships")["presence"] == "no"
