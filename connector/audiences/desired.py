@@ -31,15 +31,23 @@ def build_want_memberships(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE want_memberships AS
+        WITH lists AS (
+            SELECT *, min(campaign) OVER same <> max(campaign) OVER same AS is_shared
+            FROM cfg_audiences WINDOW same AS (PARTITION BY destination, name)
+        )
         SELECT
             a.destination, a.name, r.match_key,
             any_value(r.profile_id) AS profile_id, any_value(r.match_value) AS match_value,
             any_value(r.record_id) AS record_id,
-            string_agg(k.campaign, ',' ORDER BY k.campaign) AS claims,
+            -- Gathering names for each person is dear, and needed only where lists are shared.
+            coalesce(
+                string_agg(k.campaign, ',' ORDER BY k.campaign) FILTER (a.is_shared),
+                min(k.campaign)
+            ) AS claims,
             min(m.arm) AS arm, min(k.reason) AS reason
         FROM candidates k
         JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch AND m.profile_id = k.profile_id
-        JOIN cfg_audiences a ON a.campaign = k.campaign AND a.arm = m.arm
+        JOIN lists a ON a.campaign = k.campaign AND a.arm = m.arm
         JOIN reach r ON r.destination = a.destination AND r.profile_id = k.profile_id
             AND r.blocked IS NULL
         WHERE k.blocked IS NULL

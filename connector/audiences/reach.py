@@ -162,22 +162,28 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
             JOIN cfg_destinations d USING (destination)
             LEFT JOIN st_records k ON k.destination = r.destination AND k.match_key = r.match_key
         ),
+        shared AS (
+            SELECT destination, record_id FROM joined
+            WHERE record_id IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+        ),
         ranked AS (
-            SELECT *,
+            SELECT destination, profile_id,
                 row_number() OVER (
                     PARTITION BY destination, record_id
                     ORDER BY CASE WHEN blocked IS NULL THEN 0 ELSE 1 END,
                              CASE WHEN presence IN ('yes', 'maybe') THEN 0 ELSE 1 END, profile_id
                 ) AS place
-            FROM joined
+            FROM joined JOIN shared USING (destination, record_id)
         )
         SELECT
-            destination, profile_id, match_value, match_key, record_id,
+            j.destination, j.profile_id, j.match_value, j.match_key, j.record_id,
             CASE
-                WHEN blocked IS NOT NULL THEN blocked
-                WHEN record_id IS NOT NULL AND place > 1 THEN 'same_vendor_record'
-                WHEN looks_up AND NOT creates AND record_id IS NULL THEN 'not_at_destination'
+                WHEN j.blocked IS NOT NULL THEN j.blocked
+                WHEN k.place > 1 THEN 'same_vendor_record'
+                WHEN j.looks_up AND NOT j.creates AND j.record_id IS NULL THEN 'not_at_destination'
             END AS blocked
-        FROM ranked
+        FROM joined j
+        LEFT JOIN ranked k ON k.destination = j.destination AND k.profile_id = j.profile_id
+            AND k.place > 1
         """
     )

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     import duckdb
 
 COLUMNS = (
-    "change_id", "stage", "destination", "kind", "action", "audience", "audience_id", "profile_id", "match_key",
-    "match_value", "record_id", "properties", "fields", "fingerprint", "claims", "arm", "reason", "detail",
-    "expected_version",
+    "stage", "destination", "kind", "action", "audience", "audience_id", "profile_id", "match_key",
+    "match_value", "record_id", "properties", "fields", "fingerprint", "claims", "arm", "reason",
+    "detail", "expected_version",
 )  # fmt: skip
-"""Columns of ``changes`` and of the plan's Parquet file, in order."""
+"""Columns of ``changes``, in order."""
+
+ORDER = "destination, stage, kind DESC, audience NULLS FIRST, action, match_key"
+"""The order in which changes are numbered and sent."""
 
 _WHY_GONE = """
     CASE
@@ -57,9 +60,7 @@ def build_changes(con: duckdb.DuckDBPyConnection) -> None:
                 fingerprint, '', NULL, reason, '', version
             FROM record_changes
         )
-        SELECT row_number() OVER (
-                ORDER BY destination, stage, kind DESC, audience NULLS FIRST, action, match_key) AS change_id,
-            * FROM staged
+        SELECT * FROM staged
         """
     )
 
@@ -67,15 +68,35 @@ def build_changes(con: duckdb.DuckDBPyConnection) -> None:
 def _want_with_ids(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
-        CREATE OR REPLACE TEMP TABLE want AS
+        CREATE OR REPLACE TEMP VIEW want AS
         SELECT w.*, a.audience_id, md5(w.match_key || coalesce(w.record_id, '')) AS fingerprint
         FROM want_memberships w
-        LEFT JOIN st_audiences a ON a.destination = w.destination AND a.name = w.name AND a.status = 'present'
+        LEFT JOIN st_audiences a ON a.destination = w.destination AND a.name = w.name
+            AND a.status = 'present'
         """
     )
 
 
 def _memberships(con: duckdb.DuckDBPyConnection) -> None:
+    # What is as it should be drops out of two bare joins; only the rest is looked at closely.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE missing_members AS
+        SELECT w.* FROM want w
+        ANTI JOIN (SELECT * FROM st_memberships WHERE presence = 'yes') m
+            ON m.destination = w.destination AND m.audience_id = w.audience_id
+            AND m.match_key = w.match_key
+        """
+    )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE unwanted_members AS
+        SELECT m.* FROM st_memberships m
+        ANTI JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
+            AND w.match_key = m.match_key
+        WHERE m.presence <> 'no'
+        """
+    )
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE joins AS
@@ -84,41 +105,44 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
                 WHEN m.blocked_fingerprint = w.fingerprint THEN coalesce(m.blocked_code, 'rejected')
                 WHEN g.needs_record_id AND w.record_id IS NULL AND (
                     z.fingerprint IS NULL
-                    OR (k.blocked_fingerprint = z.fingerprint AND NOT (k.blocked_code = 'NOT_FOUND' AND z.creates))
+                    OR (k.blocked_fingerprint = z.fingerprint
+                        AND NOT (k.blocked_code = 'NOT_FOUND' AND z.creates))
                 ) THEN coalesce(k.blocked_code, 'no_record')
             END AS held
-        FROM want w
+        FROM missing_members w
         JOIN cfg_destinations g ON g.destination = w.destination
-        LEFT JOIN st_memberships m ON m.destination = w.destination AND m.audience_id = w.audience_id
-            AND m.match_key = w.match_key
+        LEFT JOIN st_memberships m ON m.destination = w.destination
+            AND m.audience_id = w.audience_id AND m.match_key = w.match_key
         LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
         LEFT JOIN want_records z ON z.destination = w.destination AND z.match_key = w.match_key
-        LEFT JOIN st_foreign f ON f.destination = w.destination AND f.audience_id = w.audience_id
+        ANTI JOIN st_foreign f ON f.destination = w.destination AND f.audience_id = w.audience_id
             AND f.member = w.record_id
-        WHERE f.member IS NULL AND m.presence IS DISTINCT FROM 'yes'
         """
+    )
+    unlisted = (
+        "coalesce(c.blocked, CASE WHEN c.profile_id IS NULL THEN 'left_segment'"
+        " ELSE 'other_arm' END)"
     )
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE leaving AS
-        SELECT m.destination, a.name, m.audience_id, coalesce(g.into_profile_id, m.profile_id) AS profile_id, m.match_key,
+        SELECT m.destination, a.name, m.audience_id,
+            coalesce(g.into_profile_id, m.profile_id) AS profile_id, m.match_key,
             k.match_value, k.record_id, m.claims, m.version, a.arm, a.campaign,
-            {_WHY_GONE.format(otherwise="coalesce(c.blocked, CASE WHEN c.profile_id IS NULL THEN 'left_segment' ELSE 'other_arm' END)")} AS reason,
+            {_WHY_GONE.format(otherwise=unlisted)} AS reason,
             w.match_key IS NOT NULL AS claimed_elsewhere
-        FROM st_memberships m
+        FROM unwanted_members m
         JOIN st_audiences a ON a.destination = m.destination AND a.audience_id = m.audience_id
         LEFT JOIN st_records k ON k.destination = m.destination AND k.match_key = m.match_key
         LEFT JOIN st_merges g ON g.from_profile_id = m.profile_id
         LEFT JOIN reach r ON r.destination = m.destination
             AND r.profile_id = coalesce(g.into_profile_id, m.profile_id)
-        LEFT JOIN candidates c ON c.campaign = a.campaign AND c.profile_id = coalesce(g.into_profile_id, m.profile_id)
-        LEFT JOIN want x ON x.destination = m.destination AND x.audience_id = m.audience_id
-            AND x.match_key = m.match_key
+        LEFT JOIN candidates c ON c.campaign = a.campaign
+            AND c.profile_id = coalesce(g.into_profile_id, m.profile_id)
         LEFT JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
-            AND w.record_id = k.record_id AND w.match_key <> m.match_key
-        LEFT JOIN st_foreign f ON f.destination = m.destination AND f.audience_id = m.audience_id
+            AND w.record_id = k.record_id
+        ANTI JOIN st_foreign f ON f.destination = m.destination AND f.audience_id = m.audience_id
             AND f.member = k.record_id
-        WHERE m.presence <> 'no' AND x.match_key IS NULL AND f.member IS NULL
         """
     )
     con.execute(
@@ -128,13 +152,14 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE membership_changes AS
-        SELECT destination, 'add' AS action, name, audience_id, profile_id, match_key, match_value, record_id,
-            fingerprint, claims, arm, CASE WHEN presence = 'maybe' THEN 'unconfirmed' ELSE 'joins' END AS reason,
+        SELECT destination, 'add' AS action, name, audience_id, profile_id, match_key, match_value,
+            record_id, fingerprint, claims, arm,
+            CASE WHEN presence = 'maybe' THEN 'unconfirmed' ELSE 'joins' END AS reason,
             reason AS detail, version
         FROM joins WHERE held IS NULL
         UNION ALL
-        SELECT destination, 'remove', name, audience_id, profile_id, match_key, match_value, record_id,
-            NULL, '', arm, reason, '', version
+        SELECT destination, 'remove', name, audience_id, profile_id, match_key, match_value,
+            record_id, NULL, '', arm, reason, '', version
         FROM leaving WHERE NOT claimed_elsewhere
         """
     )
@@ -143,14 +168,33 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
 def _records(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
+        CREATE OR REPLACE TEMP TABLE differing_records AS
+        SELECT w.* FROM want_records w
+        ANTI JOIN (SELECT * FROM st_records WHERE presence = 'yes') k
+            ON k.destination = w.destination AND k.match_key = w.match_key
+            AND k.fingerprint = w.fingerprint
+        """
+    )
+    con.execute(
+        """
         CREATE OR REPLACE TEMP TABLE writes AS
         SELECT w.*, k.version, k.presence, k.fields AS old_fields,
             CASE WHEN k.blocked_fingerprint = w.fingerprint
-                      AND NOT (k.blocked_code = 'NOT_FOUND' AND (w.record_id IS NOT NULL OR w.creates))
+                      AND NOT (k.blocked_code = 'NOT_FOUND'
+                               AND (w.record_id IS NOT NULL OR w.creates))
                  THEN coalesce(k.blocked_code, 'rejected') END AS held
-        FROM want_records w
+        FROM differing_records w
         LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
-        WHERE k.presence IS DISTINCT FROM 'yes' OR k.fingerprint IS DISTINCT FROM w.fingerprint
+        """
+    )
+    # A record that is addressed through another e-mail by now is written there, never cleared.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE unwanted_records AS
+        SELECT k.* FROM st_records k
+        JOIN cfg_destinations g ON g.destination = k.destination AND g.clears
+        ANTI JOIN want_records w ON w.destination = k.destination AND w.match_key = k.match_key
+        WHERE k.presence <> 'no' AND k.fields <> '[]'
         """
     )
     con.execute(
@@ -161,7 +205,9 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                 string_agg(to_json(f.name) || ': null', ', ' ORDER BY f.name) AS nulls
             FROM writes w, unnest(from_json(w.old_fields, '["VARCHAR"]')) AS f(name)
             JOIN cfg_destinations g ON g.destination = w.destination AND g.clears
-            WHERE NOT json_contains(CAST(w.fields AS JSON), to_json(f.name))
+            -- Mostly the same fields as before; the ledger writes them with a space after a comma.
+            WHERE replace(w.old_fields, '", "', '","') <> w.fields
+              AND NOT json_contains(CAST(w.fields AS JSON), to_json(f.name))
               AND NOT json_exists(CAST(w.properties AS JSON), '$."' || f.name || '"')
             GROUP BY ALL
         )
@@ -170,34 +216,35 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             w.profile_id, w.match_key, w.match_value, w.record_id,
             CASE WHEN c.nulls IS NULL THEN w.properties
                  WHEN w.properties = '{{}}' THEN '{{' || c.nulls || '}}'
-                 ELSE left(w.properties, length(w.properties) - 1) || ', ' || c.nulls || '}}' END AS properties,
+                 ELSE left(w.properties, length(w.properties) - 1) || ', ' || c.nulls || '}}'
+            END AS properties,
             w.fields, w.fingerprint,
-            CASE WHEN w.presence = 'maybe' THEN 'unconfirmed' WHEN w.presence = 'yes' THEN 'changed'
-                 WHEN w.record_id IS NULL AND w.creates THEN 'new_contact' ELSE 'first_write' END AS reason,
+            CASE WHEN w.presence = 'maybe' THEN 'unconfirmed'
+                 WHEN w.presence = 'yes' THEN 'changed'
+                 WHEN w.record_id IS NULL AND w.creates THEN 'new_contact'
+                 ELSE 'first_write' END AS reason,
             w.version
         FROM writes w LEFT JOIN cleared c USING (destination, match_key)
         WHERE w.held IS NULL
         UNION ALL
-        SELECT k.destination, 'update', coalesce(m.into_profile_id, k.profile_id), k.match_key, k.match_value, k.record_id,
+        SELECT k.destination, 'update', coalesce(m.into_profile_id, k.profile_id), k.match_key,
+            k.match_value, k.record_id,
             '{{' || (SELECT string_agg(to_json(f.name) || ': null', ', ' ORDER BY f.name)
                      FROM unnest(from_json(k.fields, '["VARCHAR"]')) AS f(name)) || '}}',
             '[]', NULL,
             {_WHY_GONE.format(otherwise="'not_addressed'")}, k.version
-        FROM st_records k
-        JOIN cfg_destinations g ON g.destination = k.destination AND g.clears
+        FROM unwanted_records k
         LEFT JOIN st_merges m ON m.from_profile_id = k.profile_id
         LEFT JOIN reach r ON r.destination = k.destination
             AND r.profile_id = coalesce(m.into_profile_id, k.profile_id)
-        LEFT JOIN want_records w ON w.destination = k.destination AND w.match_key = k.match_key
-        LEFT JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
-            AND o.match_key <> k.match_key
-        WHERE k.presence <> 'no' AND k.fields <> '[]' AND w.match_key IS NULL AND o.match_key IS NULL
+        ANTI JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
         """
     )
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE held AS
-        SELECT destination, name AS audience, profile_id, held AS cause FROM joins WHERE held IS NOT NULL
+        SELECT destination, name AS audience, profile_id, held AS cause
+        FROM joins WHERE held IS NOT NULL
         UNION ALL
         SELECT destination, NULL, profile_id, held FROM writes WHERE held IS NOT NULL
         """

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.errors import PlanError, StalePlanError
-from connector.plan.diff import COLUMNS
+from connector.plan.diff import COLUMNS, ORDER
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the document's shape."""
+
+ROWS_AT_ONCE = 10_000
+"""Rows of one batch while a plan is written or read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +255,12 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
 
     Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``new_labels``, ``new_segment_state``.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = {
-        "changes": f"SELECT {', '.join(COLUMNS)} FROM changes ORDER BY change_id",
+        "changes": f"SELECT {', '.join(COLUMNS)} FROM changes ORDER BY {ORDER}",
         "released": "FROM released",
         "held": "FROM held",
         "new_arms": "FROM new_arms",
@@ -267,10 +271,18 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
     try:
         for name, sql in sources.items():
             # Through Arrow, not COPY: a sealed workspace may not touch files.
-            reader = con.sql(sql).to_arrow_reader(10_000)
-            with pq.ParquetWriter(folder / f"{name}.parquet", reader.schema) as writer:
+            reader = con.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
+            schema = reader.schema
+            if name == "changes":
+                schema = schema.insert(0, pa.field("change_id", pa.int64()))
+            n_rows = 0
+            with pq.ParquetWriter(folder / f"{name}.parquet", schema) as writer:
                 for batch in reader:
+                    if name == "changes":
+                        numbers = pa.array(range(n_rows + 1, n_rows + 1 + batch.num_rows))
+                        batch = pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=schema)
                     writer.write_batch(batch)
+                    n_rows += batch.num_rows
         (folder / "plan.json").write_text(
             json.dumps(header.to_json(), indent=2, ensure_ascii=False, default=str),
             encoding="utf-8",
@@ -318,7 +330,7 @@ def batches(
     chosen = (ds.field("destination") == destination) & (ds.field("stage") == stage)
     batch: list[dict[str, Any]] = []
     scope: tuple[object, ...] | None = None
-    for chunk in ds.dataset(plan.changes_path).to_batches(filter=chosen, batch_size=10_000):
+    for chunk in ds.dataset(plan.changes_path).to_batches(filter=chosen, batch_size=ROWS_AT_ONCE):
         for row in chunk.to_pylist():
             here = (row["kind"], row["audience"], row["action"])
             if batch and (here != scope or len(batch) >= sizes[row["kind"]]):
