@@ -100,14 +100,20 @@ class Bench:
             if one["name"].startswith(f"{self.shop.name} | "):
                 self.controls.delete_list(key)
 
-    def begin(self, do: str = "sync", **job: object) -> tuple[int, dict[str, Any]]:
+    def begin(
+        self, do: str = "sync", *, url: str = "", token: str = TOKEN, **job: object
+    ) -> tuple[int, dict[str, Any]]:
         """Fork a run that waits; its process id and its job."""
         self.runs += 1
         self.now += self.pause
         files = {
             name: str(self.shop.folder / f"run{self.runs}.{name}") for name in ("stdout", "stderr", "result")
         }
-        environment = {"HUBSPOT_TOKEN": TOKEN, "HUBSPOT_URL": self.sandbox.url, "HOLDOUT_SALT": SALT}
+        environment = {
+            "HUBSPOT_TOKEN": token,
+            "HUBSPOT_URL": url or self.sandbox.url,
+            "HOLDOUT_SALT": SALT,
+        }
         whole = {
             "do": do,
             "config": str(self.shop.config),
@@ -132,17 +138,23 @@ class Bench:
             Path(job["stderr"]).read_text() if Path(job["stderr"]).exists() else "",
         )
 
-    def run(self, do: str = "sync", **job: object) -> Told:
+    def run(self, do: str = "sync", **job: Any) -> Told:
         """A whole run."""
         pid, whole = self.begin(do, **job)
         self.go(pid)
         return self.end(pid, whole)
 
-    def sync(self, **job: object) -> Told:
-        """A run that must succeed."""
+    def sync(self, **job: Any) -> Told:
+        """A run that must succeed; the oracle takes notice of it."""
         told = self.run("sync", **job)
         assert told.code == 0, told.stderr[-3000:]
+        self.oracle.assign()
         return told
+
+    def cli(self, *arguments: str) -> Told:
+        """A command as a person types it; its clock is the real one."""
+        command, *rest = arguments
+        return self.run("cli", arguments=["-vv", command, "--config", str(self.shop.config), *rest])
 
     def check(self) -> None:
         """The vendor's account is as the oracle says."""

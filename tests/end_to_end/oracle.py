@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.end_to_end.shop import NOW, SALT, Campaign, Person, Shop
+from tests.end_to_end.shop import EVERYONE, NOW, SALT, Person, Shop
 
 SUFFIX = {"treatment": "", "business_as_usual": " | business as usual", "no_contact": " | no contact"}
 
@@ -40,12 +40,12 @@ def in_segment(person: Person, kind: str) -> bool:
     return min(ages) >= 100 if kind == "lost" else sum(age < 365 for age in ages) >= 3
 
 
-def drawn(campaign: Campaign, profile_id: str) -> str:
-    """The arm that the hash gives under the campaign's present shares."""
-    text = f"{SALT}:{campaign.name}:{campaign.epoch}:{profile_id}".encode()
+def drawn(name: str, epoch: int, shares: Mapping[str, int], profile_id: str) -> str:
+    """The arm that the hash gives under these shares."""
+    text = f"{SALT}:{name}:{epoch}:{profile_id}".encode()
     point = int(hashlib.md5(text).hexdigest()[:8], 16)
     edge = 0
-    for arm, share in campaign.shares.items():
+    for arm, share in shares.items():
         edge += share
         if point * 100 < edge * 2**32:
             return arm
@@ -67,14 +67,25 @@ class Oracle:
         """May be written to, and exists there or may be created."""
         return person.consents and not person.suppressed and (person.known or self.shop.creates)
 
+    def held_from_all(self, person: Person) -> bool:
+        """Whether the global holdout has the person."""
+        return self.arms.get((EVERYONE, 1, person.email)) == "no_contact"
+
     def assign(self) -> None:
         """Give arms to the newly eligible, and hold the engine's log against them."""
         ids = profiles(self.shop)
+        held = self.shop.global_holdout
         for campaign in self.shop.campaigns:
             for person in self.shop.people:
-                key = (campaign.name, campaign.epoch, person.email)
-                if in_segment(person, campaign.kind) and self.reachable(person) and key not in self.arms:
-                    self.arms[key] = drawn(campaign, ids[person.email])
+                if not in_segment(person, campaign.kind) or not self.reachable(person):
+                    continue
+                if held:
+                    shares = {"treatment": 100 - held, "no_contact": held}
+                    key = (EVERYONE, 1, person.email)
+                    self.arms.setdefault(key, drawn(*key[:2], shares, ids[person.email]))
+                if not self.held_from_all(person):
+                    key = (campaign.name, campaign.epoch, person.email)
+                    self.arms.setdefault(key, drawn(*key[:2], campaign.shares, ids[person.email]))
         logged = {
             (campaign, epoch, profile_id): arm
             for campaign, epoch, profile_id, arm in query(
@@ -95,6 +106,7 @@ class Oracle:
                     for person in self.shop.people
                     if in_segment(person, campaign.kind)
                     and self.reachable(person)
+                    and not self.held_from_all(person)
                     and self.arms[campaign.name, campaign.epoch, person.email] == arm
                 }
         return lists
@@ -104,11 +116,11 @@ class Oracle:
         if not self.reachable(person):
             return {}
         found: dict[str, str] = {}
-        held = False
+        held = self.held_from_all(person)
         for campaign in self.shop.campaigns:
             arm = self.arms.get((campaign.name, campaign.epoch, person.email))
             held = held or arm in ("business_as_usual", "no_contact")
-            if arm == "treatment" and in_segment(person, campaign.kind):
+            if arm == "treatment" and in_segment(person, campaign.kind) and not self.held_from_all(person):
                 found[self.shop.property(f"{campaign.name}_offer")] = self.shop.offer
         if not held:
             found[self.shop.property("orders")] = str(len(person.orders))

@@ -40,7 +40,13 @@ def recording(target: str) -> Iterator[Recorder]:
             recorder.requests.append((self.command, self.path, decoded))
             connection = http.client.HTTPConnection(where, timeout=30)
             connection.request(self.command, self.path, body or None, dict(self.headers))
-            answer = connection.getresponse()
+            try:
+                answer = connection.getresponse()
+            except http.client.RemoteDisconnected:
+                # A fault of the vendor's: break this side as well.
+                connection.close()
+                self.close_connection = True
+                return
             content = answer.read()
             self.send_response(answer.status)
             for name, value in answer.getheaders():

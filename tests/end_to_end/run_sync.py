@@ -27,6 +27,7 @@ import hubspot  # noqa: F401
 import pyarrow.dataset  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 
+import connector.cli.app
 import connector.warehouse.duckdb
 import connector.warehouse.render as rendering
 import destinations.hubspot
@@ -43,8 +44,12 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         job: ``config`` (path), ``now`` (ISO), ``do`` (plan, apply or sync), ``approved`` (guards), ``plan`` (folder to
-            apply), ``out`` (folder to copy the plan to).
+            apply), ``out`` (folder to copy the plan to). With ``do`` = cli: ``arguments`` of the command line.
     """
+    if job["do"] == "cli":
+        sys.argv = ["liftline", *job["arguments"]]
+        connector.cli.app.main()
+        return {}
     now = datetime.fromisoformat(job["now"])
     with Project.open(Path(job["config"]), clock=lambda: now, identity_key="end-to-end") as project:
         approved = set(job.get("approved", ()))
@@ -85,6 +90,8 @@ def child(job: dict[str, Any]) -> int:
         traceback.print_exc()
         told = {"error": str(error), "kind": type(error).__name__}
         code = error.exit_code
+    except SystemExit as leaving:
+        told, code = {}, leaving.code if isinstance(leaving.code, int) else 0
     except BaseException:  # noqa: BLE001 - the test must see whatever it was
         traceback.print_exc()
         told, code = {"error": traceback.format_exc(), "kind": "unexpected"}, UNEXPECTED

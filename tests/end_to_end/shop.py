@@ -74,6 +74,9 @@ class Campaign:
 
 
 WINBACK = Campaign("winback", "lost", 80, 0, 20)
+EVERYONE = "everyone"
+"""Name of the global holdout."""
+
 VIP = Campaign("vip", "loyal", 50, 25, 25, no_contact_list=True)
 
 
@@ -82,6 +85,7 @@ class Shop:
     """The facts, and the folder that the engine finds them in.
 
     Attributes:
+        global_holdout: Share of people in per cent whom no campaign reaches.
         name: Stands in every address, list and property, so that many shops share one account.
     """
 
@@ -93,15 +97,17 @@ class Shop:
     workers: int = 1
     guards: str = "{}"
     options: str = ""
-    more: str = ""
+    global_holdout: int = 0
     offer: str = "15_percent"
     vanished_consents: bool = False
+    local_part: str = "p"
+    rate: int = 100_000
 
     def populate(self, n: int) -> None:
         """Add people of every kind, some without consent, suppressed, or unknown at the vendor."""
         kinds = list(DAYS_AGO)
         for i in range(n):
-            person = Person(i, f"p{i:05}@{self.name}.example", kinds[i % len(kinds)], amount=4_000 + i)
+            person = Person(i, f"{self.local_part}{i:05}@{self.name}.example", kinds[i % len(kinds)], amount=4_000 + i)
             if i % 10 != 9:
                 person.answers.append((i % 17 != 11, NOW - timedelta(days=300)))
             person.suppressed = i % 23 == 7
@@ -166,6 +172,8 @@ class Shop:
             for c in self.campaigns
         )
         strategies = "".join(f"  {c.name}_strategy: {{offer: {self.offer}}}\n" for c in self.campaigns)
+        share = self.global_holdout
+        holdout = f"  global: {{name: {EVERYONE}, share: {share}%}}\n" if share else ""
         return f"""\
 version: 1
 project: {{name: {self.name}, timezone: Europe/Berlin, state: ./state}}
@@ -198,11 +206,11 @@ strategies:
     create_missing: {str(self.creates).lower()}
     workers: {self.workers}
     property_group: {self.name}
-    rate_limit: {{per_10s: 100000}}
+    rate_limit: {{per_10s: {self.rate}}}
     recheck_missing_after: 1m
     properties: {{{self.property("orders")}: orders_365d, {self.property("revenue")}: revenue_365d}}
 {self.options}campaigns:
 {campaigns}holdouts:
   assign: {{salt: "${{HOLDOUT_SALT}}"}}
-guards: {self.guards}
-{self.more}"""
+{holdout}guards: {self.guards}
+"""

@@ -26,7 +26,7 @@ from tests.end_to_end.shop import VIP, WINBACK, Campaign, Shop
 
 PUSH = "^(PUT|POST (?!.*/batch/read))"
 READ = "^GET|/batch/read"
-WRITE = re.compile("/batch/(update|create)$|/memberships/")
+WRITE = re.compile("/objects/contacts/batch/(update|create)$|/memberships/")
 RECORDS_A_BATCH = 100
 PEOPLE = 180
 

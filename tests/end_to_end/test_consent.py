@@ -1,0 +1,199 @@
+"""A person's no: it bypasses every guard, survives a waiting plan, and is told from a source that broke."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from connector.errors import GuardError, StalePlanError
+from tests.end_to_end.conftest import Bench, is_push
+from tests.end_to_end.shop import VIP, WINBACK, Person
+
+GUARDED = "{removals_above: 20%, source_rows_drop_above: 30%}"
+
+
+def _account(bench: Bench) -> dict[str, Any]:
+    """Lists and contacts without their times and counts."""
+    contacts = bench.controls.contacts()
+    return {
+        "lists": bench.controls.lists(),
+        "contacts": {key: contact["properties"] for key, contact in contacts.items()},
+    }
+
+
+def _open(bench: Bench, n: int = 120) -> str:
+    bench.shop.campaigns = [WINBACK]
+    bench.shop.guards = GUARDED
+    bench.shop.populate(n)
+    bench.open()
+    return f"{bench.shop.name} | winback"
+
+
+def _treated(bench: Bench, name: str) -> list[Person]:
+    members = set(bench.controls.members(name))
+    return [person for person in bench.shop.people if person.email in members]
+
+
+def _ours(bench: Bench, person: Person) -> dict[str, str]:
+    properties = bench.controls.contacts()[bench.ids[person.email]]["properties"]
+    return {k: v for k, v in properties.items() if k.startswith(f"{bench.shop.name}_") and v}
+
+
+def test_a_no_is_carried_out_while_a_guard_holds_everything_else(bench: Bench) -> None:
+    name = _open(bench)
+    bench.sync()
+    treated = _treated(bench, name)
+    withdrawn, suppressed = treated[0], treated[1]
+    others = {person.email for person in treated[2:]}
+    scores = {person.email: _ours(bench, person) for person in treated[2:]}
+    withdrawn.answers.append((False, bench.now))
+    suppressed.suppressed = True
+    for person in bench.shop.people:
+        person.kind = "plain"
+        person.amount += 1
+    bench.shop.write()
+    told = bench.run(approved=[])
+    assert told.code == 0
+    assert told.result["status"] == "held"
+    assert "removals_above" in {guard["name"] for guard in told.report["guards"]}
+    assert set(bench.controls.members(name)) == others
+    assert _ours(bench, withdrawn) == _ours(bench, suppressed) == {}
+    assert {p.email: _ours(bench, p) for p in treated[2:]} == scores
+    bench.sync()
+    bench.check()
+
+
+def test_a_no_by_somebody_on_no_list_clears_the_properties(bench: Bench) -> None:
+    _open(bench)
+    bench.sync()
+    person = next(p for p in bench.shop.people if p.kind == "plain" and _ours(bench, p))
+    person.answers.append((False, bench.now))
+    bench.shop.write()
+    bench.run(approved=[])
+    assert _ours(bench, person) == {}
+    bench.check()
+
+
+def test_an_emptied_consent_table_removes_nobody(bench: Bench) -> None:
+    _open(bench)
+    bench.sync()
+    before = _account(bench)
+    bench.shop.vanished_consents = True
+    bench.shop.write()
+    bench.controls.clear_log()
+    told = bench.run(approved=[])
+    assert told.result["status"] == "held"
+    assert {(g["name"], g["subject"]) for g in told.report["guards"]} >= {("source", "consent")}
+    assert _account(bench) == before
+    assert not [entry for entry in bench.log() if is_push(entry)]
+    bench.shop.vanished_consents = False
+    bench.shop.write()
+    bench.sync(approved=[])
+    bench.check()
+
+
+def test_a_consent_table_that_lost_a_third_removes_nobody(bench: Bench) -> None:
+    _open(bench)
+    bench.sync()
+    before = _account(bench)
+    kept = [person.answers for person in bench.shop.people]
+    for person in bench.shop.people[::2]:
+        person.answers = []
+    bench.shop.write()
+    told = bench.run(approved=[])
+    assert "source" in {g["name"] for g in told.report["guards"]}
+    assert _account(bench) == before
+    for person, answers in zip(bench.shop.people, kept, strict=True):
+        person.answers = answers
+
+
+def test_a_no_between_plan_and_apply_is_heard(bench: Bench, tmp_path: Path) -> None:
+    """Withdrawn, suppressed, or gone from the shop since the plan was made: neither list nor properties."""
+    name = _open(bench)
+    planned = bench.run("plan", out=str(tmp_path / "plan"))
+    assert planned.code == 0
+    joins = next(a["joins"] for a in planned.result["plan"]["audiences"] if a["name"] == name)
+    wanted = [p for p in bench.shop.people if p.kind == "lost" and bench.oracle.reachable(p)]
+    plain = next(p for p in bench.shop.people if p.kind == "plain" and bench.oracle.reachable(p))
+    withdrawn, suppressed, gone = wanted[:3]
+    for person in (withdrawn, plain):
+        person.answers.append((False, bench.now + timedelta(seconds=30)))
+    suppressed.suppressed = True
+    bench.shop.people.remove(gone)
+    bench.shop.write()
+    told = bench.run("apply", plan=str(tmp_path / "plan"))
+    assert told.code == 0, told.stderr
+    members = set(bench.controls.members(name))
+    barred = (withdrawn, suppressed, gone, plain)
+    assert members.isdisjoint(person.email for person in barred)
+    assert all(_ours(bench, person) == {} for person in barred)
+    assert joins - 3 <= len(members) < joins
+    assert told.outcomes("skipped") >= 4
+    bench.sync()
+    assert not [entry for entry in bench.log() if entry["status"] >= 400 and is_push(entry)]
+
+
+def test_a_no_while_an_old_plan_waits_is_still_carried_out_by_a_new_one(bench: Bench, tmp_path: Path) -> None:
+    """A held plan applied after a withdrawal must not undo what the withdrawal did."""
+    name = _open(bench)
+    bench.sync()
+    treated = _treated(bench, name)
+    for person in bench.shop.people:
+        person.amount += 1
+    bench.shop.write()
+    bench.run("plan", out=str(tmp_path / "plan"))
+    person = treated[0]
+    person.answers.append((False, bench.now))
+    bench.shop.write()
+    bench.sync(approved=[])
+    assert _ours(bench, person) == {}
+    told = bench.run("apply", plan=str(tmp_path / "plan"))
+    assert told.code == 0, told.stderr
+    assert person.email not in bench.controls.members(name)
+    assert _ours(bench, person) == {}
+    bench.sync()
+    bench.check()
+
+
+def test_plans_that_must_not_be_applied(bench: Bench, tmp_path: Path) -> None:
+    """Too old, of another configuration, or applied before: refused in words, without one push."""
+    _open(bench)
+    folder = str(tmp_path / "plan")
+    bench.run("plan", out=folder)
+    later = (bench.now + timedelta(hours=24, minutes=2)).isoformat()
+    old = bench.run("apply", plan=folder, now=later)
+    assert (old.code, old.result["kind"]) == (StalePlanError.exit_code, "StalePlanError")
+    assert "24.0 hours old; the limit is 24" in old.result["error"]
+
+    bench.shop.offer = "20_percent"
+    bench.shop.write()
+    other = bench.run("apply", plan=folder)
+    assert (other.code, other.result["kind"]) == (GuardError.exit_code, "GuardError")
+    assert "the configuration has changed since the plan" in other.result["error"]
+    assert not [entry for entry in bench.log() if is_push(entry)]
+
+    bench.shop.offer = "15_percent"
+    bench.shop.write()
+    assert bench.run("apply", plan=folder).code == 0
+    bench.check()
+    bench.controls.clear_log()
+    again = bench.run("apply", plan=folder)
+    assert (again.code, again.result["kind"]) == (GuardError.exit_code, "GuardError")
+    assert "was applied before" in again.result["error"]
+    assert bench.log() == []
+
+
+def test_two_plans_made_together_change_everything_once(bench: Bench, tmp_path: Path) -> None:
+    bench.shop.campaigns = [WINBACK, VIP]
+    bench.shop.populate(120)
+    bench.open()
+    for name in ("a", "b"):
+        bench.run("plan", out=str(tmp_path / name))
+    bench.run("apply", plan=str(tmp_path / "a"))
+    bench.check()
+    bench.controls.clear_log()
+    told = bench.run("apply", plan=str(tmp_path / "b"))
+    assert told.code == 0
+    assert not [e for e in bench.log() if e["path"].endswith(("batch/update", "memberships/add-and-remove"))]
+    bench.check()
