@@ -21,6 +21,7 @@ A change carries the row version that its plan saw. A row that has moved since i
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from connector.domain import Audience, Change, Outcome, Presence, RecordResult
 from connector.state import schema
 from connector.state.database import State
 
+
+_SCOPES = {"records": ("destination",), "memberships": ("destination", "audience_id")}
+"""Ledger -> columns that, with the match key, are its key."""
 
 NOT_FOUND = "NOT_FOUND"
 """Block code of people whom the vendor does not know; lifted as soon as a look-up finds them."""
@@ -95,10 +99,7 @@ class Ledger:
             rows = {
                 row.match_key: row
                 for row in connection.execute(
-                    sa.select(table).where(
-                        *(table.c[name] == value for name, value in scope.items()),
-                        table.c.match_key.in_([intent.match_key for intent in intents]),
-                    )
+                    _reading(table), scope | {"keys": [intent.match_key for intent in intents]}
                 )
             }
             accepted: list[Intent] = []
@@ -136,21 +137,7 @@ class Ledger:
                     )
                     for intent in accepted
                 ]
-                statement = upsert(table)
-                changed: dict[str, Any] = {
-                    "presence": Presence.MAYBE.value,
-                    "profile_id": statement.excluded.profile_id,
-                    "version": table.c.version + 1,
-                }
-                if audience_id is None:
-                    changed["match_value"] = statement.excluded.match_value
-                    changed["fields"] = statement.excluded.fields
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=[*scope, "match_key"], set_=changed
-                    ),
-                    values,
-                )
+                connection.execute(_intending(table), values)
         return Begun(tuple(accepted), before, tuple(moved))
 
     # ------------------------------------------------------------------ answers
@@ -184,21 +171,11 @@ class Ledger:
                 groups.setdefault(tuple(sorted(values)), []).append(
                     {f"new_{name}": value for name, value in values.items()}
                     | {"key": intent.match_key}
+                    | {f"of_{name}": value for name, value in scope.items()}
                 )
         with self._engine.begin() as connection:
             for names, rows in groups.items():
-                connection.execute(
-                    sa.update(table)
-                    .where(
-                        *(table.c[name] == value for name, value in scope.items()),
-                        table.c.match_key == sa.bindparam("key"),
-                    )
-                    .values(
-                        {name: sa.bindparam(f"new_{name}") for name in names}
-                        | {"version": table.c.version + 1}
-                    ),
-                    rows,
-                )
+                connection.execute(_settling(table, names), rows)
             if missing:
                 self._doubt(connection, missing)
 
@@ -452,6 +429,51 @@ class Ledger:
         if audience_id is None:
             return schema.records, {"destination": self._destination}
         return schema.memberships, {"destination": self._destination, "audience_id": audience_id}
+
+
+# Statements are built once: building one takes longer than carrying it out for a small batch.
+@functools.cache
+def _reading(table: sa.Table) -> sa.Select[Any]:
+    """The rows of some match keys; parameters: the scope's columns, and ``keys``."""
+    columns = [table.c.match_key, table.c.presence, table.c.version]
+    if table is schema.records:
+        columns.append(table.c.fields)
+    return sa.select(*columns).where(
+        *(table.c[name] == sa.bindparam(name) for name in _SCOPES[table.name]),
+        table.c.match_key.in_(sa.bindparam("keys", expanding=True)),
+    )
+
+
+@functools.cache
+def _intending(table: sa.Table) -> sa.Insert:
+    """Write rows as ``maybe``."""
+    statement = upsert(table)
+    changed: dict[str, Any] = {
+        "presence": Presence.MAYBE.value,
+        "profile_id": statement.excluded.profile_id,
+        "version": table.c.version + 1,
+    }
+    if table is schema.records:
+        changed["match_value"] = statement.excluded.match_value
+        changed["fields"] = statement.excluded.fields
+    return statement.on_conflict_do_update(
+        index_elements=[*_SCOPES[table.name], "match_key"], set_=changed
+    )
+
+
+@functools.cache
+def _settling(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    """Set columns of one row; parameters: ``new_`` columns, ``key``, ``of_`` columns of the scope."""
+    return (
+        sa.update(table)
+        .where(
+            *(table.c[name] == sa.bindparam(f"of_{name}") for name in _SCOPES[table.name]),
+            table.c.match_key == sa.bindparam("key"),
+        )
+        .values(
+            {name: sa.bindparam(f"new_{name}") for name in names} | {"version": table.c.version + 1}
+        )
+    )
 
 
 def _fields_of(row: sa.Row[Any] | None) -> list[str]:
