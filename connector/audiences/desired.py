@@ -60,23 +60,37 @@ def build_want_records(
     con: duckdb.DuckDBPyConnection,
     destinations: Sequence[DestinationSpec],
     campaigns: Sequence[CampaignSpec],
+    *,
+    global_holdout: str | None = None,
 ) -> None:
-    """Create ``want_records``: the properties that each person should have, as canonical JSON."""
+    """Create ``want_records``: the properties that each person should have, as canonical JSON.
+
+    Whoever is held out, of a campaign or of all, stays so while in no segment: a score that
+    arrives between two campaigns may start a workflow just as well.
+
+    Args:
+        con: The workspace.
+        destinations: Where the properties go.
+        campaigns: Every campaign.
+        global_holdout: Name of the global holdout, if there is one.
+    """
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE held_out AS
-        SELECT DISTINCT t.destination, x.profile_id
-        FROM (
+        WITH given AS (
             SELECT campaign, epoch, profile_id, arm FROM arms
             UNION ALL SELECT campaign, epoch, profile_id, arm FROM st_assignments
-        ) x
+        )
+        SELECT DISTINCT t.destination, x.profile_id
+        FROM given x
         JOIN cfg_campaigns c ON c.campaign = x.campaign AND c.epoch = x.epoch AND c.active
         JOIN cfg_targets t ON t.campaign = c.campaign
         WHERE x.arm <> 'treatment'
         UNION
-        SELECT d.destination, k.profile_id FROM candidates k CROSS JOIN cfg_destinations d
-        WHERE k.blocked = 'global_holdout'
-        """
+        SELECT d.destination, x.profile_id FROM given x CROSS JOIN cfg_destinations d
+        WHERE x.campaign = $global_holdout AND x.arm = 'no_contact'
+        """,
+        {"global_holdout": global_holdout},
     )
     con.execute(
         """

@@ -141,7 +141,12 @@ def make_plan(
         as_of=as_of,
     )
     desired.build_want_memberships(con)
-    desired.build_want_records(con, activation.destination_specs, activation.campaigns)
+    desired.build_want_records(
+        con,
+        activation.destination_specs,
+        activation.campaigns,
+        global_holdout=activation.global_draw.campaign if activation.global_draw else None,
+    )
     diff.build_changes(con)
     _build_advances(con, activation, as_of=as_of)
 
