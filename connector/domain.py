@@ -1,5 +1,4 @@
-"""The values that travel from the plan onwards: frozen, small, free of vendors and of
-configuration.
+"""The values that travel from the plan onwards: frozen, small, free of vendors.
 
 Millions of rows never become objects of these classes at once: a plan is a table, and
 :class:`Change` objects are made batch by batch while it is carried out. Personal data

@@ -53,9 +53,7 @@ class LiftlineError(Exception):
 
 
 class ConfigError(LiftlineError):
-    """The configuration is wrong; the message names file, line, key, what was found and what is
-    allowed.
-    """
+    """The configuration is wrong; the message names file, line, key and what is allowed."""
 
     exit_code = 3
 
@@ -155,9 +153,7 @@ class PermanentError(DestinationError):
 
 
 class BatchRejectedError(PermanentError):
-    """The vendor refuses a whole batch, possibly for the sake of one record; nothing of it was
-    applied.
-    """
+    """The vendor refuses a whole batch, perhaps for one record; nothing of it was applied."""
 
 
 class AdapterError(DestinationError):

@@ -86,8 +86,7 @@ def draw_arms(
     global_draw: Draw | None,
     as_of: datetime,
 ) -> None:
-    """Create ``arms`` for every eligible candidate, and block those whom the global holdout keeps
-    back.
+    """Create ``arms`` for the eligible, and block those whom the global holdout keeps back.
 
     Relations read: ``candidates``, ``cfg_campaigns``, ``st_assignments(campaign, epoch, profile_id,
     arm, bucket, first_eligible_at)`` with merged profiles already mapped.

@@ -1,3 +1,1 @@
-"""Who is wanted on which list, with which properties: from segment members to desired states at
-each destination.
-"""
+"""Who is wanted where, with which properties: from segment members to desired states."""

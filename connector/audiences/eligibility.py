@@ -1,5 +1,6 @@
-"""Who a campaign addresses: eligibility, then the priority list; the arm comes last
-(:mod:`connector.holdouts`).
+"""Who a campaign addresses: eligibility, then the priority list.
+
+The arm comes last (:mod:`connector.holdouts`).
 
 The order is the same for every arm, and a held-out winner does not fall through to the next
 campaign: otherwise the holdout of one campaign would be the treatment of another.

@@ -1,5 +1,6 @@
-"""Who may be written to at each destination: address, consent, exclusions, and whether the vendor
-knows the person.
+"""Who may be written to at each destination, and who may not and why.
+
+Address, consent, exclusions, and whether the vendor knows the person.
 
 Made before arms are drawn, and the same for every arm, so that treatment and holdout stay
 comparable. Relations read: ``profiles``, ``permissions``, ``exclusions``, ``segment_members``,
@@ -33,9 +34,7 @@ LOOK_UPS_AT_ONCE = 10_000
 
 
 def build_reach(con: duckdb.DuckDBPyConnection) -> None:
-    """Create ``reach`` from addresses, consent and exclusions alone; the vendor is asked
-    afterwards.
-    """
+    """Create ``reach`` from addresses, consent and exclusions; the vendor is asked afterwards."""
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE reach AS

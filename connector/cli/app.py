@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="liftline",
-    help="Customer segments to campaigns: plan, push only what changed, hold some people out, prove the lift.",
+    help=(
+        "Customer segments to campaigns: plan, push only what changed, hold some people out,"
+        " prove the lift."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -300,6 +304,4 @@ def main() -> None:
 
 
 def _asks_json(arguments: list[str]) -> bool:
-    return any(
-        a == "--output" and b == "json" for a, b in zip(arguments, arguments[1:], strict=False)
-    )
+    return any(pair == ("--output", "json") for pair in pairwise(arguments))

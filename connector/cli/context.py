@@ -109,13 +109,13 @@ def approver() -> str:
 
 
 @contextlib.contextmanager
-def open_project(config: Path | None, **options: Any) -> Iterator[Project]:
+def open_project(config: Path | None) -> Iterator[Project]:
     """The project of a configuration, with progress shown on a terminal."""
     from connector.pipeline.project import Project
 
     with (
         progress() as report,
-        Project.open(find_config(config), progress=report, **options) as project,
+        Project.open(find_config(config), progress=report) as project,
     ):
         yield project
 

@@ -1,5 +1,4 @@
-"""``liftline demo``: a seeded shop and a sandbox HubSpot, from the first check to a measured
-campaign.
+"""``liftline demo``: a seeded shop and a sandbox HubSpot, from check to measured campaign.
 
 The sandbox is a process of its own on loopback, started by its module's name: the engine never
 imports a destination, and neither does its demo. Dates and effects are the story's
@@ -176,7 +175,7 @@ def sandbox() -> Iterator[tuple[str, str]]:
 def _tell(url: str, method: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON both ways
     answer = httpx.post(f"{url}/_sandbox/{method}", json=arguments, timeout=60)
     answer.raise_for_status()
-    return answer.json()
+    return answer.json()["result"]
 
 
 def _assignments(project: Project) -> Any:  # noqa: ANN401 - an Arrow table

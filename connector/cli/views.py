@@ -194,6 +194,8 @@ def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
     """
     import pyarrow.dataset as ds
 
+    from connector.pipeline.explain import mask
+
     columns = [
         *("destination", "kind", "action", "audience", "profile_id", "match_value"),
         *("arm", "reason", "detail"),
@@ -206,15 +208,6 @@ def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
     for row in rows:
         row["address"] = mask(row.pop("match_value"))
     return rows
-
-
-def mask(value: str) -> str:
-    """An identifier that its owner recognises and nobody else: ``c•••@s•••.example``."""
-    name, at, domain = value.partition("@")
-    if not at:
-        return f"{name[:2]}•••"
-    host, dot, top = domain.rpartition(".")
-    return f"{name[:1]}•••@{host[:1]}•••{dot}{top}"
 
 
 def show_people(plan: Plan, limit: int) -> None:

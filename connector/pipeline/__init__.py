@@ -1,3 +1,4 @@
-"""The one place that knows the order: *understand* (sources to scores), *activate* (segments to
-push), *prove* (lift).
+"""The one place that knows the order of the steps, in three acts.
+
+*Understand* (sources to scores), *activate* (segments to push), *prove* (lift to report).
 """

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connector import holdouts, registry
+from connector import holdouts
 from connector.config import Config, lint
 from connector.config.problems import did_you_mean
 from connector.domain import Finding, Level
@@ -24,7 +24,7 @@ from connector.errors import ConfigError, LiftlineError
 from connector.lift.metrics import ORDERS, MetricKind
 from connector.pipeline import detectable, prospects, specs
 from connector.pipeline.diagnose import Survey, survey
-from connector.pipeline.project import PATH_OPTIONS
+from connector.pipeline.project import build_destination
 from connector.pipeline.understand import RFM, Understanding, open_warehouse, understand
 from connector.ports import Destination
 from connector.report.format import percent
@@ -362,7 +362,7 @@ def _destination(
     config: Config, name: str, columns: Mapping[str, str] | None, vendors: Vendors
 ) -> Iterator[Finding]:
     """Options, properties and credentials of one destination."""
-    written = _written(config, name)
+    written = specs.written(config, name)
     if columns is not None:
         for prop, (path, column) in written.items():
             if column is not None and column not in columns:
@@ -378,20 +378,6 @@ def _destination(
             yield from adapter.check()
 
 
-def _written(config: Config, name: str) -> dict[str, tuple[str, str | None]]:
-    """Property -> where the file says so, and the column that fills it (None: a fixed value)."""
-    written: dict[str, tuple[str, str | None]] = {
-        prop: (f"destinations.{name}.properties.{prop}", column)
-        for prop, column in config.destinations[name].properties.items()
-    }
-    for key, campaign in config.campaigns.items():
-        if name in campaign.to:
-            constants, mapped = specs.campaign_properties(config, campaign)
-            for prop in (*constants, *mapped):
-                written[prop] = (f"campaigns.{key}.properties.{prop}", mapped.get(prop))
-    return written
-
-
 def _built(
     config: Config,
     name: str,
@@ -403,32 +389,22 @@ def _built(
     Args:
         config: The configuration.
         name: The destination.
-        written: From :func:`_written`.
+        written: From :func:`connector.pipeline.specs.written`.
         refused: Gets a finding for each property that the adapter refuses.
     """
-    one = config.destinations[name]
-    options = one.adapter_options()
-    for key in PATH_OPTIONS:
-        if isinstance(options.get(key), str):
-            options[key] = config.resolve(options[key])
-
-    def build(properties: Iterable[str]) -> Destination:
-        wanted = dict.fromkeys(properties, "")
-        return registry.build(one.type, name, {**options, "properties": wanted})
-
     try:
-        return build(written)
+        return build_destination(config, name, written)
     except ConfigError:
-        build(()).close()  # Where the options themselves are wrong, that is the error to tell.
+        build_destination(config, name, ()).close()  # Where the options themselves are wrong, that is the error to tell.
     good = []
     for prop, (path, _) in written.items():
         try:
-            build([prop]).close()
+            build_destination(config, name, [prop]).close()
         except ConfigError as problem:
             refused.append(Finding(Level.ERROR, path, problem.message, problem.hint))
         else:
             good.append(prop)
-    return build(good)
+    return build_destination(config, name, good)
 
 
 def _and(names: list[str]) -> str:

@@ -134,8 +134,10 @@ def explaining(
 
 
 def mask(address: str) -> str:
-    """An address that its owner recognises and nobody else: ``c•••@s•••.example``."""
-    name, _, domain = address.partition("@")
+    """An identifier that its owner recognises and nobody else: ``c•••@s•••.example``."""
+    name, at, domain = address.partition("@")
+    if not at:
+        return f"{name[:2]}•••"
     host, dot, top = domain.rpartition(".") if "." in domain else (domain, "", "")
     return f"{name[:1]}•••@{host[:1]}•••{dot}{top}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,22 @@ PATH_OPTIONS = ("path",)
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def build_destination(config: Config, name: str, properties: Iterable[str]) -> Destination:
+    """One adapter of a configuration, told every property that will be written there.
+
+    Only the adapter knows which names may be written, campaigns' properties included.
+
+    Raises:
+        ConfigError: The adapter is missing, or refuses its options or a property.
+    """
+    one = config.destinations[name]
+    options = one.adapter_options()
+    for key in PATH_OPTIONS:
+        if isinstance(options.get(key), str):
+            options[key] = config.resolve(options[key])
+    return registry.build(one.type, name, {**options, "properties": dict.fromkeys(properties, "")})
 
 
 class Project:
@@ -76,9 +92,16 @@ class Project:
         self._destinations: dict[str, Destination] | None = None
 
     @classmethod
-    def open(cls, path: Path, **options: Any) -> Project:
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Callable[[], datetime] = _now,
+        identity_key: str | None = None,
+        progress: activate.Progress = lambda _what, _done, _total: None,
+    ) -> Project:
         """Read a configuration file and open its project."""
-        return cls(load_config(path), **options)
+        return cls(load_config(path), clock=clock, identity_key=identity_key, progress=progress)
 
     def close(self) -> None:
         """Release connections and files; safe to call twice."""
@@ -110,15 +133,10 @@ class Project:
             ConfigError: An adapter is missing or refuses its options.
         """
         if self._destinations is None:
-            built = {}
-            for name, one in self.config.destinations.items():
-                options = one.adapter_options()
-                for key in PATH_OPTIONS:
-                    if isinstance(options.get(key), str):
-                        options[key] = self.config.resolve(options[key])
-                options["properties"] = dict(one.properties)
-                built[name] = registry.build(one.type, name, options)
-            self._destinations = built
+            self._destinations = {
+                name: build_destination(self.config, name, specs.written(self.config, name))
+                for name in self.config.destinations
+            }
         return self._destinations
 
     # ------------------------------------------------------------------ commands

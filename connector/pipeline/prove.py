@@ -22,7 +22,6 @@ from connector.state.database import parse_utc
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
-    from connector.pipeline.understand import Understanding
     from connector.state.database import State
     from connector.warehouse.duckdb import DuckDBWarehouse
 
@@ -84,9 +83,7 @@ def measure(
 
 
 def load_assignments(state: State, warehouse: DuckDBWarehouse) -> None:
-    """Make ``assignments`` of the arm log, merged people under their surviving profile and earliest
-    arm.
-    """
+    """Make ``assignments`` of the arm log; merged people have one profile and the earliest arm."""
     rows = state.arrow(
         {
             "log": "SELECT a.campaign, a.epoch, coalesce(m.into_profile_id, a.profile_id) AS profile_id, a.arm,"
@@ -140,7 +137,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> report.
     runs = project.journal.runs(limit=50)
     last = next((run for run in runs if run["status"] in {"succeeded", "partial", "held"}), None)
     summary = project.summary(last["run_id"]) if last else None
-    previous = (summary or {}).get("understanding") or {}
+    previous = _before(project, runs, found.as_of)
     plan = (summary or {}).get("plan") or {}
     rows = tuple(report.LiftRow.from_json(lift.to_json()) for lift in lifts)
     held = config.holdouts.global_
@@ -177,6 +174,16 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> report.
         ),
         history=tuple(_run(run) for run in runs[:HISTORY]),
     )
+
+
+def _before(project: Project, runs: list[dict[str, Any]], as_of: datetime) -> dict[str, Any]:
+    """What the newest run of an earlier instant published; empty when there was none."""
+    for run in runs:
+        if run["as_of"] and parse_utc(run["as_of"]) < as_of and run["status"] != "held":
+            summary = project.summary(run["run_id"])
+            if summary is not None:
+                return summary.get("understanding") or {}
+    return {}
 
 
 def write_report(project: Project, data: report.ReportData, out: Path | None = None) -> Path:
@@ -384,7 +391,12 @@ def _guards(
     )
 
 
-EMPTIED = frozenset({"invalid_email", "shared_email", "generic_email", "too_many_customers"})
+EMPTIED = frozenset(
+    {
+        *("invalid_email", "email_never_merged", "email_of_too_many_customers", "email_shared"),
+        "unknown_status",
+    }
+)
 """Quality measures of rows that were kept without one of their values."""
 
 

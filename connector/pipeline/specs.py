@@ -203,8 +203,9 @@ def destination_specs(config: Config, adapters: Mapping[str, Destination]) -> li
 
 
 def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:
-    """Every campaign as the planner sees it; active ones contain ``as_of``'s day in the project's
-    zone.
+    """Every campaign as the planner sees it.
+
+    Active are those whose days include that of ``as_of`` in the project's time zone.
     """
     today = as_of.astimezone(config.project.zone).date()
     exempt = set(config.holdouts.global_.exempt_campaigns) if config.holdouts.global_ else set()
@@ -267,6 +268,20 @@ def campaign_properties(
         else:
             columns[prop] = value
     return constants, columns
+
+
+def written(config: Config, name: str) -> dict[str, tuple[str, str | None]]:
+    """Property -> where the file says so, and the column that fills it (None: a fixed value)."""
+    written: dict[str, tuple[str, str | None]] = {
+        prop: (f"destinations.{name}.properties.{prop}", column)
+        for prop, column in config.destinations[name].properties.items()
+    }
+    for key, campaign in config.campaigns.items():
+        if name in campaign.to:
+            constants, mapped = campaign_properties(config, campaign)
+            for prop in (*constants, *mapped):
+                written[prop] = (f"campaigns.{key}.properties.{prop}", mapped.get(prop))
+    return written
 
 
 def priority_lists(config: Config) -> list[PriorityList]:

@@ -23,7 +23,7 @@ from connector.models.scored import build_scored
 from connector.pipeline import specs
 from connector.plan.document import Guard
 from connector.profiles import consent, customers, exclusion, identity, orders, people, quarantine
-from connector.profiles.quality import QualityLine, QualitySummary, Reports
+from connector.profiles.quality import QualitySummary, Reports
 from connector.segments.rules import Segment, build_segment_members, compile_segments
 from connector.sources import checks, health, mapping
 from connector.sources.spec import TableReport

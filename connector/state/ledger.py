@@ -34,7 +34,6 @@ from connector.domain import Audience, Change, Outcome, Presence, RecordResult
 from connector.state import schema
 from connector.state.database import State
 
-
 _SCOPES = {"records": ("destination",), "memberships": ("destination", "audience_id")}
 """Ledger -> columns that, with the match key, are its key."""
 
