@@ -109,7 +109,10 @@ def draw_arms(
         row for draw in (*draws, *([global_draw] if global_draw else [])) for row in _edges(draw)
     ]
     if edges:
-        con.executemany("INSERT INTO cfg_arms VALUES (?, ?, ?, ?, ?)", edges)
+        con.execute(
+            f"INSERT INTO cfg_arms VALUES {', '.join(['(?, ?, ?, ?, ?)'] * len(edges))}",
+            [value for row in edges for value in row],
+        )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE arms(campaign TEXT, epoch INTEGER, profile_id TEXT, arm"
         " TEXT, bucket BIGINT,"

@@ -16,6 +16,7 @@ The first two are the person's own will and are carried out at once, whatever a 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -114,16 +115,16 @@ def build_look_ups(con: duckdb.DuckDBPyConnection, *, now: datetime) -> dict[str
 
 
 def look_ups(
-    con: duckdb.DuckDBPyConnection, destination: str
-) -> Iterator[list[tuple[str, str, str]]]:
-    """Batches of match key, profile id and match value of the people to look up at one vendor."""
+    con: duckdb.DuckDBPyConnection,
+) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """Whom to ask about: a destination with match keys, profile ids and match values."""
     rows = con.execute(
-        "SELECT match_key, profile_id, match_value FROM look_ups WHERE destination = ?"
-        " ORDER BY match_key, profile_id",
-        [destination],
+        "SELECT destination, match_key, profile_id, match_value FROM look_ups"
+        " ORDER BY destination, match_key, profile_id"
     )
     while batch := rows.fetchmany(LOOK_UPS_AT_ONCE):
-        yield batch
+        for destination, people in itertools.groupby(batch, key=lambda row: str(row[0])):
+            yield destination, [(key, profile, value) for _, key, profile, value in people]
 
 
 def look_up(

@@ -308,17 +308,14 @@ def _look_up(
 ) -> bool:
     """Ask the vendors about people whose record is unknown; returns whether any were asked about."""
     totals = reach.build_look_ups(con, now=now)
-    at = utc_text(now)
-    for name, total in totals.items():
+    done = dict.fromkeys(totals, 0)
+    for name, people in reach.look_ups(con):
         adapter = activation.destinations[name]
-        if not isinstance(adapter, FindsRecords):
-            continue
-        ledger = Ledger(state, name)
-        done = 0
-        for people in reach.look_ups(con, name):
-            ledger.learn_records(reach.look_up(people, adapter.find), at=at)
-            done += len(people)
-            progress(f"looking people up at {name}", done, total)
+        if isinstance(adapter, FindsRecords):
+            found = reach.look_up(people, adapter.find)
+            Ledger(state, name).learn_records(found, at=utc_text(now))
+        done[name] += len(people)
+        progress(f"looking people up at {name}", done[name], totals[name])
     return bool(totals)
 
 
@@ -535,14 +532,15 @@ def apply_plan(
         journal.log_arms(
             plan.side_table("new_arms"), run_id=run_id, config_version=header.config_digest
         )
-    pushes = _pushes(state, activation, plan, no_longer_permitted or {}, progress)
-    _run_stage(state, pushes, plan, Stage.WITHDRAW, now=now)
+    totals = plan.totals()
+    pushes = _pushes(state, activation, totals, no_longer_permitted or {}, progress)
+    _run_stage(state, pushes, plan, totals, Stage.WITHDRAW, now=now)
     if not held:
         for push in pushes.values():
             _prepare(push, header)
         _release(plan, pushes)
         for stage in (Stage.LEAVE, Stage.RECORDS, Stage.JOIN):
-            _run_stage(state, pushes, plan, stage, now=now)
+            _run_stage(state, pushes, plan, totals, stage, now=now)
     for push in pushes.values():
         push.flush()
     reports = tuple(push.report for push in pushes.values())
@@ -581,10 +579,13 @@ def _check_plan(journal: Journal, header: Header, activation: Activation) -> Non
 def _pushes(
     state: State,
     activation: Activation,
-    plan: Plan,
+    totals: Mapping[tuple[str, int], int],
     barred: Mapping[str, Collection[str]],
     progress: Progress,
 ) -> dict[str, DestinationPush]:
+    changes: dict[str, int] = {}
+    for (name, _stage), n in sorted(totals.items()):
+        changes[name] = changes.get(name, 0) + n
     return {
         name: DestinationPush(
             activation.destinations[name],
@@ -592,7 +593,7 @@ def _pushes(
             no_longer_permitted=barred.get(name, ()),
             progress=_counter(progress, f"sending to {name}", total),
         )
-        for name, total in sorted(plan.totals().items())
+        for name, total in changes.items()
     }
 
 
@@ -636,11 +637,14 @@ def _run_stage(
     state: State,
     pushes: Mapping[str, DestinationPush],
     plan: Plan,
+    totals: Mapping[tuple[str, int], int],
     stage: Stage,
     *,
     now: datetime,
 ) -> None:
     for name, push in pushes.items():
+        if not totals.get((name, stage)):
+            continue
         adapter = push.destination
         if push.report.error is None:
             try:

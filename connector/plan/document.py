@@ -218,13 +218,14 @@ class Plan:
 
         return pq.read_table(self.folder / f"{name}.parquet")
 
-    def totals(self) -> dict[str, int]:
-        """Changes of each destination."""
-        import pyarrow.compute as pc
+    def totals(self) -> dict[tuple[str, int], int]:
+        """Changes of each destination and stage, where there are any."""
         import pyarrow.parquet as pq
 
-        column = pq.read_table(self.changes_path, columns=["destination"])["destination"]
-        return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
+        keys = ["destination", "stage"]
+        changes = pq.read_table(self.changes_path, columns=keys)
+        counts = changes.group_by(keys).aggregate([([], "count_all")]).to_pylist()
+        return {(row["destination"], row["stage"]): row["count_all"] for row in counts}
 
     @property
     def changes_path(self) -> Path:
