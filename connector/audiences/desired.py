@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import duckdb
 
 
+SCORE = "score:"
+"""Prefix of scored columns beside the columns of ``reach``, some of whose names they share."""
+
+
 def build_want_memberships(con: duckdb.DuckDBPyConnection) -> None:
     """Create ``want_memberships``: one row for each person and list."""
     con.execute(
@@ -92,29 +96,36 @@ def build_want_records(
         """,
         {"global_holdout": global_holdout},
     )
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE treated AS
-        SELECT DISTINCT t.destination, k.campaign, r.match_key, r.profile_id
-        FROM candidates k
-        JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch AND m.profile_id = k.profile_id
-            AND m.arm = 'treatment'
-        JOIN cfg_targets t ON t.campaign = k.campaign
-        JOIN reach r ON r.destination = t.destination AND r.profile_id = k.profile_id
-            AND r.blocked IS NULL
-        WHERE k.blocked IS NULL
-        """
-    )
     types = {str(name): str(kind) for name, kind, *_ in con.execute("DESCRIBE scored").fetchall()}
-    documents = " UNION ALL ".join(_document(d, campaigns, types) for d in destinations)
-    if not documents:
-        documents = (
-            f"SELECT {_PERSON}, '{{}}' AS properties, '[]' AS fields FROM reach r WHERE false"
-        )
+    documents = [_document(d, campaigns, types) for d in destinations]
+    columns = sorted(
+        {c for d in destinations for c in d.properties.values()}
+        | {c for campaign in campaigns for c in campaign.columns.values()}
+    )
+    scores = "".join(f", s.{_quoted(c)} AS {_quoted(SCORE + c)}" for c in columns)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE want_records AS
-        WITH documents AS ({documents}),
+        WITH treated AS (
+            SELECT t.destination, k.profile_id, list(k.campaign) AS campaigns
+            FROM candidates k
+            JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch
+                AND m.profile_id = k.profile_id AND m.arm = 'treatment'
+            JOIN cfg_targets t ON t.campaign = k.campaign
+            WHERE k.blocked IS NULL
+            GROUP BY 1, 2
+        ),
+        people AS (
+            SELECT r.destination, r.match_key, r.profile_id, r.match_value, r.record_id,
+                s.profile_id IS NOT NULL AS is_scored, h.profile_id IS NOT NULL AS is_held_out,
+                t.campaigns{scores}
+            FROM reach r
+            LEFT JOIN scored s ON s.profile_id = r.profile_id
+            LEFT JOIN held_out h ON h.destination = r.destination AND h.profile_id = r.profile_id
+            LEFT JOIN treated t ON t.destination = r.destination AND t.profile_id = r.profile_id
+            WHERE r.blocked IS NULL
+        ),
+        documents AS ({" UNION ALL ".join(documents) or f"{_document_of({})} WHERE false"}),
         -- Where the record is known, it does not matter whether its person is on a list.
         members AS (
             SELECT DISTINCT destination, match_key FROM want_memberships WHERE record_id IS NULL
@@ -135,72 +146,63 @@ def build_want_records(
     )
 
 
-_PERSON = "r.destination, r.match_key, r.profile_id, r.match_value, r.record_id"
-
-
 def _document(
     destination: DestinationSpec, campaigns: Sequence[CampaignSpec], types: Mapping[str, str]
 ) -> str:
-    """A SELECT of everybody who may be written to at one destination, with their properties.
-
-    One wide row a person: gathering one row for each property would take ten times as long.
-    """
-    here = [
-        c for c in campaigns if destination.name in c.destinations and (c.constants or c.columns)
-    ]
-    values = _values(destination, here, types) if destination.records else {}
-    name = _literal(destination.name)
-    chosen = f"r.destination = {name} AND r.blocked IS NULL"
-    if not values:
-        return f"SELECT {_PERSON}, '{{}}' AS properties, '[]' AS fields FROM reach r WHERE {chosen}"
-    marks = "".join(
-        f", bool_or(campaign = {_literal(c.name)}) AS is_treated_{i}" for i, c in enumerate(here)
-    )
-    treated = (
-        f" LEFT JOIN (SELECT profile_id{marks} FROM treated WHERE destination = {name}"
-        " GROUP BY profile_id) t ON t.profile_id = r.profile_id"
-    )
-    names = {prop: json.dumps(prop, ensure_ascii=False) for prop in values}
-    columns = ", ".join(f"{value} AS v{i}" for i, value in enumerate(values.values()))
-    pairs = ", ".join(f"{_literal(names[prop] + ': ')} || v{i}" for i, prop in enumerate(values))
-    held = ", ".join(
-        f"CASE WHEN v{i} <> 'null' THEN {_literal(names[prop])} END"
-        for i, prop in enumerate(values)
-    )
-    return (
-        f"SELECT {_PERSON}, '{{' || concat_ws(', ', {pairs}) || '}}' AS properties,"
-        f" '[' || concat_ws(',', {held}) || ']' AS fields"
-        f" FROM (SELECT {_PERSON}, {columns} FROM reach r"
-        " LEFT JOIN scored s ON s.profile_id = r.profile_id"
-        f" LEFT JOIN held_out h ON h.destination = {name} AND h.profile_id = r.profile_id"
-        f"{treated if here else ''} WHERE {chosen}) r"
-    )
-
-
-def _values(
-    destination: DestinationSpec, campaigns: Sequence[CampaignSpec], types: Mapping[str, str]
-) -> dict[str, str]:
-    """Property -> expression of its JSON value (NULL: not ours to set), in the order of names."""
+    """A SELECT of everybody who may be written to at one destination, with their properties."""
     sources: dict[str, list[str]] = {}
-    mine = "s.profile_id IS NOT NULL"
-    if not destination.to_holdouts:
-        mine += " AND h.profile_id IS NULL"
+    mine = "p.is_scored" if destination.to_holdouts else "p.is_scored AND NOT p.is_held_out"
     for prop, column in destination.properties.items():
         value = _json(column, types[column])
         sources.setdefault(prop, []).append(f"CASE WHEN {mine} THEN {value} END")
-    for i, campaign in enumerate(campaigns):
+    for campaign in campaigns:
+        if destination.name not in campaign.destinations:
+            continue
+        treated = f"list_contains(p.campaigns, {_literal(campaign.name)})"
         for prop, constant in campaign.constants.items():
             value = _literal(_canonical(constant))
-            sources.setdefault(prop, []).append(f"CASE WHEN t.is_treated_{i} THEN {value} END")
+            sources.setdefault(prop, []).append(f"CASE WHEN {treated} THEN {value} END")
         for prop, column in campaign.columns.items():
-            value = f"CASE WHEN s.profile_id IS NOT NULL THEN {_json(column, types[column])} END"
-            sources.setdefault(prop, []).append(f"CASE WHEN t.is_treated_{i} THEN {value} END")
-    return {prop: f"coalesce({', '.join(sources[prop])})" for prop in sorted(sources)}
+            value = _json(column, types[column])
+            sources.setdefault(prop, []).append(
+                f"CASE WHEN {treated} AND p.is_scored THEN {value} END"
+            )
+    values = {
+        prop: found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
+        for prop, found in sources.items()
+        if destination.records
+    }
+    return f"{_document_of(values)} WHERE p.destination = {_literal(destination.name)}"
+
+
+def _document_of(values: Mapping[str, str]) -> str:
+    """A SELECT of the properties as JSON, and of those that hold a value.
+
+    One wide row a person: gathering one row for each property would take ten times as long.
+
+    Args:
+        values: Property -> expression of its JSON value; NULL means that it is not ours to set.
+    """
+    person = "p.destination, p.match_key, p.profile_id, p.match_value, p.record_id"
+    if not values:
+        return f"SELECT {person}, '{{}}' AS properties, '[]' AS fields FROM people p"
+    names = {prop: json.dumps(prop, ensure_ascii=False) for prop in sorted(values)}
+    columns = ", ".join(f"{values[prop]} AS v{i}" for i, prop in enumerate(names))
+    pairs = ", ".join(f"{_literal(name + ': ')} || v{i}" for i, name in enumerate(names.values()))
+    held = ", ".join(
+        f"CASE WHEN v{i} <> 'null' THEN {_literal(name)} END"
+        for i, name in enumerate(names.values())
+    )
+    return (
+        f"SELECT {person}, '{{' || concat_ws(', ', {pairs}) || '}}' AS properties,"
+        f" '[' || concat_ws(',', {held}) || ']' AS fields"
+        f" FROM (SELECT {person}, {columns} FROM people p) p"
+    )
 
 
 def _json(column: str, kind: str) -> str:
     """A column as canonical JSON text: times in ISO form with zone, unknown and non-finite as null."""
-    quoted = 's."' + column.replace('"', '""') + '"'
+    quoted = f"p.{_quoted(SCORE + column)}"
     if kind.startswith("TIMESTAMP"):
         quoted = f"strftime({quoted}, '%Y-%m-%dT%H:%M:%SZ')"
     elif kind in {"DOUBLE", "FLOAT"}:
@@ -208,6 +210,10 @@ def _json(column: str, kind: str) -> str:
         # sending.
         quoted = f"CASE WHEN isfinite({quoted}) THEN round({quoted}, 6) END"
     return f"coalesce(CAST(to_json({quoted}) AS TEXT), 'null')"
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _canonical(value: PropertyValue) -> str:
