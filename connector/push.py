@@ -72,6 +72,8 @@ class DestinationReport:
         outcomes: (kind, action, outcome) -> people.
         issues: Every change that did not get through and is known by person.
         error: Why the destination was given up; None when it was not.
+        unanswered: The latest failure that left a batch unknown without the destination being
+            given up for it.
         n_unsent: Changes that were never tried because the destination was given up.
     """
 
@@ -79,7 +81,13 @@ class DestinationReport:
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     issues: list[Issue] = field(default_factory=list)
     error: DestinationError | None = None
+    unanswered: TransientError | None = None
     n_unsent: int = 0
+
+    @property
+    def problem(self) -> DestinationError | None:
+        """Why not everything was settled; a run without one may still have rejections."""
+        return self.error or self.unanswered
 
     @property
     def n_delivered(self) -> int:
@@ -258,6 +266,7 @@ class DestinationPush:
                 self.report.error = error
             except TransientError as error:
                 self._transient_in_a_row += 1
+                self.report.unanswered = error
                 if self._transient_in_a_row >= MAX_TRANSIENT_BATCHES or error.retry_after_s:
                     self.report.error = error
             except DestinationError as error:

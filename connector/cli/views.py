@@ -244,8 +244,8 @@ def show_run(report: ApplyReport) -> None:
     else:
         out.print("Nothing was to be sent.")
     for one in report.destinations:
-        if one.error is not None:
-            out.print(Text.assemble(("✗ ", "red"), (one.destination, "bold"), f"  {one.error}"))
+        if one.problem is not None:
+            out.print(Text.assemble(("✗ ", "red"), (one.destination, "bold"), f"  {one.problem}"))
         codes: dict[str, int] = {}
         for issue in one.issues:
             codes[issue.code] = codes.get(issue.code, 0) + 1

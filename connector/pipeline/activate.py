@@ -421,8 +421,8 @@ class ApplyReport:
     """What a run did.
 
     Attributes:
-        status: ``succeeded``, ``partial`` (rejections or a destination given up) or ``held`` (a
-            guard stopped it after the explicit withdrawals).
+        status: ``succeeded``, ``partial`` (rejections, changes that stay unknown, or a destination
+            given up) or ``held`` (a guard stopped it after the explicit withdrawals).
         guards: The guards that held it.
     """
 
@@ -434,8 +434,8 @@ class ApplyReport:
 
     @property
     def errors(self) -> list[DestinationError]:
-        """Why destinations were given up."""
-        return [d.error for d in self.destinations if d.error is not None]
+        """Why destinations were given up, or left batches unanswered."""
+        return [d.problem for d in self.destinations if d.problem is not None]
 
     @property
     def n_blocked(self) -> int:
@@ -461,7 +461,7 @@ class ApplyReport:
                         for (kind, action, outcome), n in sorted(d.outcomes.items())
                     ],
                     "unsent": d.n_unsent,
-                    "error": None if d.error is None else str(d.error),
+                    "error": None if d.problem is None else str(d.problem),
                 }
                 for d in self.destinations
             ],
@@ -696,9 +696,7 @@ def _audiences(
 def _status(reports: Sequence[DestinationReport], held: Sequence[Guard]) -> str:
     if held:
         return "held"
-    if any(
-        r.error is not None or r.count(Outcome.REJECTED) or r.count(Outcome.SUPPRESSED)
-        for r in reports
-    ):
+    unsettled = (Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.DEFERRED)
+    if any(r.problem is not None or any(map(r.count, unsettled)) for r in reports):
         return "partial"
     return "succeeded"

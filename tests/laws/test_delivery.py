@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector.domain import Arm, Kind, Outcome
+from connector.errors import TransientError
 from connector.plan.summary import GuardLimits
 from tests.laws.world import Engine, Faults, Killed, Person, Vendor, World, campaign
 
@@ -131,6 +132,18 @@ def test_when_nobody_gets_through_nobody_is_booked_as_rejected(
     assert emails(world, "world | winback") == world.expected_members(
         world.campaigns[0], Arm.TREATMENT
     )
+
+
+def test_a_single_batch_without_an_answer_is_no_success(engine: Engine, world: World) -> None:
+    engine.sync()
+    for p in list(world.people.values())[:3]:
+        p.score += 1
+    world.vendor.faults = Faults(lost_before=1.0)
+    report = engine.sync()
+    assert report.status == "partial"
+    assert [error.exit_code for error in report.errors] == [TransientError.exit_code]
+    world.vendor.faults = Faults()
+    assert engine.sync().status == "succeeded"
 
 
 def test_foreign_members_of_an_adopted_list_are_never_removed(engine: Engine, world: World) -> None:
