@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import sqlalchemy as sa
 
 from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec
 from connector.domain import (
@@ -298,7 +299,7 @@ class Engine:
         self.folder = folder
         self.worlds = worlds
         self.con = duckdb.connect(config={"threads": 1})
-        self.state = State.open(folder / "state", identity_key="test")
+        self.state = _open(folder, identity_key="test")
         self.now = START
 
     def close(self) -> None:
@@ -308,7 +309,7 @@ class Engine:
     def restart(self) -> None:
         """What the next process does after ours was killed."""
         self.state.close()
-        self.state = State.open(self.folder / "state")
+        self.state = _open(self.folder)
 
     def activation(self, limits: GuardLimits) -> activate.Activation:
         specs = [
@@ -411,6 +412,18 @@ class Engine:
 
     def sync(self) -> activate.ApplyReport:
         return self.apply(self.plan(), approved={"all"}, approver="test")
+
+
+def _open(folder: Path, identity_key: str | None = None) -> State:
+    """The state, without waiting for the disk: what is killed here is a run, never the machine."""
+    state = State.open(folder / "state", identity_key=identity_key)
+    state.engine.dispose()
+
+    @sa.event.listens_for(state.engine, "connect")
+    def _hurry(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    return state
 
 
 def campaign(name: str, segment: str, destination: str = "vendor", **shares: float) -> CampaignSpec:
