@@ -110,8 +110,8 @@ def draw_arms(
     ]
     if edges:
         con.execute(
-            f"INSERT INTO cfg_arms VALUES {', '.join(['(?, ?, ?, ?, ?)'] * len(edges))}",
-            [value for row in edges for value in row],
+            "INSERT INTO cfg_arms SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)",
+            [list(column) for column in zip(*edges, strict=True)],
         )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE arms(campaign TEXT, epoch INTEGER, profile_id TEXT, arm"

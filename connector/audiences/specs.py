@@ -160,12 +160,9 @@ def _table(con: duckdb.DuckDBPyConnection, declaration: str, rows: list[tuple[An
     con.execute(f"CREATE OR REPLACE TEMP TABLE {declaration}")
     if rows:
         name = declaration.split("(", 1)[0]
-        # One statement: a prepared one for each row costs a hundred times as much.
-        row = f"({', '.join('?' * len(rows[0]))})"
-        con.execute(
-            f"INSERT INTO {name} VALUES {', '.join([row] * len(rows))}",
-            [value for one in rows for value in one],
-        )
+        # By columns, in one statement: one for each row costs a hundred times as much.
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        con.execute(f"INSERT INTO {name} SELECT {', '.join(['unnest(?)'] * len(columns))}", columns)
 
 
 def instant(moment: datetime) -> str:

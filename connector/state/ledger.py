@@ -264,8 +264,6 @@ class Ledger:
         """
         if not found:
             return
-        table = schema.records
-        statement = upsert(table)
         rows = [
             {
                 "destination": self._destination,
@@ -281,38 +279,12 @@ class Ledger:
         ]
         absent = [row["match_key"] for row in rows if row["record_id"] is None]
         with self._engine.begin() as connection:
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["destination", "match_key"],
-                    set_={
-                        "record_id": statement.excluded.record_id,
-                        "checked_at": statement.excluded.checked_at,
-                        "version": table.c.version + 1,
-                    },
-                ),
-                rows,
-            )
+            connection.execute(_learning(), rows)
             for start in range(0, len(absent), 10_000):
-                keys = absent[start : start + 10_000]
+                keys = {"of": self._destination, "keys": absent[start : start + 10_000]}
                 # The vendor knows nobody of that address, so nothing of ours can be there.
-                connection.execute(
-                    sa.update(schema.memberships)
-                    .where(
-                        schema.memberships.c.destination == self._destination,
-                        schema.memberships.c.match_key.in_(keys),
-                        schema.memberships.c.presence != Presence.NO.value,
-                    )
-                    .values(presence=Presence.NO.value, version=schema.memberships.c.version + 1)
-                )
-                connection.execute(
-                    sa.update(table)
-                    .where(
-                        table.c.destination == self._destination,
-                        table.c.match_key.in_(keys),
-                        table.c.presence != Presence.NO.value,
-                    )
-                    .values(presence=Presence.NO.value, fields="[]", fingerprint=None)
-                )
+                connection.execute(_losing_memberships(), keys)
+                connection.execute(_losing_records(), keys)
 
     def adopt_audience(
         self,
@@ -457,6 +429,50 @@ def _intending(table: sa.Table) -> sa.Insert:
         changed["fields"] = statement.excluded.fields
     return statement.on_conflict_do_update(
         index_elements=[*_SCOPES[table.name], "match_key"], set_=changed
+    )
+
+
+@functools.cache
+def _learning() -> sa.Insert:
+    """Store what a look-up told."""
+    table, statement = schema.records, upsert(schema.records)
+    return statement.on_conflict_do_update(
+        index_elements=["destination", "match_key"],
+        set_={
+            "record_id": statement.excluded.record_id,
+            "checked_at": statement.excluded.checked_at,
+            "version": table.c.version + 1,
+        },
+    )
+
+
+@functools.cache
+def _losing_memberships() -> sa.Update:
+    """Parameters: ``of``, the destination, and ``keys``."""
+    table = schema.memberships
+    return (
+        sa.update(table)
+        .where(
+            table.c.destination == sa.bindparam("of"),
+            table.c.match_key.in_(sa.bindparam("keys", expanding=True)),
+            table.c.presence != Presence.NO.value,
+        )
+        .values(presence=Presence.NO.value, version=table.c.version + 1)
+    )
+
+
+@functools.cache
+def _losing_records() -> sa.Update:
+    """Parameters: ``of``, the destination, and ``keys``."""
+    table = schema.records
+    return (
+        sa.update(table)
+        .where(
+            table.c.destination == sa.bindparam("of"),
+            table.c.match_key.in_(sa.bindparam("keys", expanding=True)),
+            table.c.presence != Presence.NO.value,
+        )
+        .values(presence=Presence.NO.value, fields="[]", fingerprint=None)
     )
 
 
