@@ -89,11 +89,6 @@ class DestinationReport:
         """Why not everything was settled; a run without one may still have rejections."""
         return self.error or self.unanswered
 
-    @property
-    def n_delivered(self) -> int:
-        """Changes that the vendor confirmed."""
-        return self.count(Outcome.DELIVERED)
-
     def count(self, outcome: str) -> int:
         """Changes with that outcome."""
         return sum(n for (_, _, found), n in self.outcomes.items() if found == outcome)

@@ -18,7 +18,7 @@ from connector.config import Config
 from connector.domain import Finding, Level
 from connector.features.build import FeatureMeta, build_features
 from connector.features.orders import orders_pack, rfm_pack
-from connector.models import rfm
+from connector.models import rfm, store
 from connector.models.scored import build_scored
 from connector.pipeline import specs
 from connector.plan.document import Guard
@@ -239,7 +239,7 @@ def remember(state: State, understanding: Understanding, *, now: datetime) -> di
     version = understanding.rfm_version
     if version is None:
         version = journal.store_model(
-            RFM, understanding.rfm_model.to_dict(), as_of=understanding.as_of, now=now
+            RFM, store.dumps(understanding.rfm_model), as_of=understanding.as_of, now=now
         )
     return {RFM: version}
 
@@ -300,7 +300,7 @@ def _rfm(
     if stored is None or retrain or _due(config, spec, stored, as_of=as_of):
         return rfm.fit(warehouse, spec, as_of=as_of), None
     version, document, _ = stored
-    model = rfm.RfmModel.from_dict(document)
+    model = store.loads(document)
     mapped = dataclasses.replace(
         model, groups=spec.groups, no_orders=spec.no_orders, lapsed=spec.lapsed
     )
@@ -308,10 +308,10 @@ def _rfm(
 
 
 def _due(
-    config: Config, spec: rfm.RfmSpec, stored: tuple[int, dict[str, Any], str], *, as_of: datetime
+    config: Config, spec: rfm.RfmSpec, stored: tuple[int, str, str], *, as_of: datetime
 ) -> bool:
     _, document, fitted_at = stored
-    model = rfm.RfmModel.from_dict(document)
+    model = store.loads(document)
     same_cuts = model.card.window_days == spec.window_days and all(
         cuts.method is cut.method
         and cuts.bins == cut.bins
@@ -369,7 +369,7 @@ def _migration(
     applied = journal.model(RFM, applied=True)
     if applied is None:
         return ()
-    before = rfm.RfmModel.from_dict(applied[1])
+    before = store.loads(applied[1])
     if before == model:
         return ()
     return tuple(m for m in rfm.migration(warehouse, before, model) if m.before != m.after)

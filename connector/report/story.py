@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from connector.report.data import Estimate, LiftRow, ReportData, Rules
 from connector.report.format import count, local_day, spoken
-from connector.report.words import AGAINST, VERDICTS, label, metric_label, phrase, title, unit_of
+from connector.report.words import AGAINST, label, metric_label, title, unit_of
 
 JUDGED = ("win", "loss", "flat", "directional_only")
 """Verdicts whose figures may be read."""
@@ -184,8 +184,3 @@ def _weight(lift: LiftRow, data: ReportData) -> tuple[bool, bool, float]:
 def _first_results(data: ReportData) -> str:
     days = [c.first_result_at for c in data.campaigns if c.first_result_at is not None]
     return f" The first results come on {local_day(min(days), data.timezone)}." if days else ""
-
-
-def verdict_title(code: str) -> str:
-    """A verdict as it is printed."""
-    return phrase(VERDICTS, code).title

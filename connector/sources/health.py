@@ -5,11 +5,10 @@ A source that shrank overnight must not empty everybody's audiences.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from connector.domain import Finding, Level
-from connector.errors import SourceError
 from connector.sources.spec import Freshness, TableReport
 
 
@@ -89,20 +88,6 @@ def check_rows(
         else:
             findings.append(Finding(Level.OK, subject, f"{report.n_kept:,} rows."))
     return findings
-
-
-def require_healthy(findings: Sequence[Finding]) -> None:
-    """Stop when any finding is an error.
-
-    Raises:
-        SourceError: With every error, one a line.
-    """
-    errors = [f for f in findings if f.level is Level.ERROR]
-    if errors:
-        raise SourceError(
-            "\n".join(f"{f.subject}: {f.message}" for f in errors),
-            hint=" ".join(dict.fromkeys(f.hint for f in errors if f.hint)),
-        )
 
 
 def _span(span: timedelta) -> str:

@@ -245,7 +245,7 @@ class Journal:
 
     # ------------------------------------------------------------------ models
     def store_model(
-        self, name: str, document: Mapping[str, Any], *, as_of: datetime, now: datetime
+        self, name: str, document: str, *, as_of: datetime, now: datetime
     ) -> int:
         """Keep a newly fitted model; returns its version."""
         table = schema.models
@@ -260,12 +260,12 @@ class Journal:
                     version=version,
                     fitted_at=utc_text(now),
                     as_of=utc_text(as_of),
-                    document=json.dumps(document, ensure_ascii=False),
+                    document=document,
                 )
             )
         return version
 
-    def model(self, name: str, *, applied: bool = False) -> tuple[int, dict[str, Any], str] | None:
+    def model(self, name: str, *, applied: bool = False) -> tuple[int, str, str] | None:
         """The newest model of that name (or the newest that a run has used): version, document, when it was fitted."""
         table = schema.models
         query = (
@@ -275,7 +275,7 @@ class Journal:
             query = query.where(table.c.applied_at.is_not(None))
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
-        return None if row is None else (row.version, json.loads(row.document), row.fitted_at)
+        return None if row is None else (row.version, row.document, row.fitted_at)
 
     def mark_models_applied(self, versions: Mapping[str, int], *, now: datetime) -> None:
         """Remember that a run has used these model versions."""

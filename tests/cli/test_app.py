@@ -1,4 +1,4 @@
-"""The command line as a marketer meets it: a small shop, a sandbox, every command, every exit code."""
+"""The command line as a marketer meets it: every command and every exit code on a small shop."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pytest
 
 from connector.config import parse_config
 from connector.demo import shop, story
+from connector.models import store
 from connector.pipeline.project import Project
 
 CONFIG = """
@@ -146,7 +147,7 @@ def test_a_changed_map_moves_people_without_a_refit(
 ) -> None:
     project = opened("with_training")
     project.sync()
-    cuts = project.journal.model("rfm")[1]["recency"]
+    cuts = store.loads(project.journal.model("rfm")[1]).recency
     project.close()
     text = CONFIG.format(refit="with_training").replace(
         "refit: with_training", "refit: with_training, lapsed: asleep"
@@ -157,4 +158,4 @@ def test_a_changed_map_moves_people_without_a_refit(
         assert {(row["before"], row["after"]) for row in plan.header.migration} == {
             ("lapsed", "asleep")
         }
-        assert renamed.journal.model("rfm")[1]["recency"] == cuts
+        assert store.loads(renamed.journal.model("rfm")[1]).recency == cuts
