@@ -256,7 +256,6 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
 
     Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``new_labels``, ``new_segment_state``.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -273,17 +272,11 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
         for name, sql in sources.items():
             # Through Arrow, not COPY: a sealed workspace may not touch files.
             reader = con.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
-            schema = reader.schema
             if name == "changes":
-                schema = schema.insert(0, pa.field("change_id", pa.int64()))
-            n_rows = 0
-            with pq.ParquetWriter(folder / f"{name}.parquet", schema) as writer:
+                reader = _numbered(reader)
+            with pq.ParquetWriter(folder / f"{name}.parquet", reader.schema) as writer:
                 for batch in reader:
-                    if name == "changes":
-                        numbers = pa.array(range(n_rows + 1, n_rows + 1 + batch.num_rows))
-                        batch = pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=schema)
                     writer.write_batch(batch)
-                    n_rows += batch.num_rows
         (folder / "plan.json").write_text(
             json.dumps(header.to_json(), indent=2, ensure_ascii=False, default=str),
             encoding="utf-8",
@@ -291,6 +284,26 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
     finally:
         os.umask(previous)
     return Plan(folder, header)
+
+
+def _numbered(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """The same rows with a ``change_id`` in front, counted from 1.
+
+    Counted here, because a window over all changes in the engine would sort them a second time.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    schema = reader.schema.insert(0, pa.field("change_id", pa.int64()))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 1
+        for batch in reader:
+            ids = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
+            yield pa.RecordBatch.from_arrays([ids, *batch.columns], schema=schema)
+            first += batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def read_plan(folder: Path) -> Plan:
