@@ -1,7 +1,9 @@
 """Who belongs on which list with which properties: computed from the facts, with code of its own.
 
-Nothing of the engine is imported. From the engine's state the oracle takes two things, with the standard library's
-sqlite: which profile id stands for which address, and the log of assignments, each of which it recomputes by hashlib.
+Nothing of the engine is imported. From the engine's state the oracle takes two things, with the
+standard library's
+sqlite: which profile id stands for which address, and the log of assignments, each of which it
+recomputes by hashlib.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from typing import Any
 
 from tests.end_to_end.shop import EVERYONE, NOW, SALT, Person, Shop
 
-SUFFIX = {"treatment": "", "business_as_usual": " | business as usual", "no_contact": " | no contact"}
+SUFFIX = {
+    "treatment": "",
+    "business_as_usual": " | business as usual",
+    "no_contact": " | no contact",
+}
 
 
 def query(shop: Shop, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -92,7 +98,9 @@ class Oracle:
                 self.shop, "SELECT campaign, epoch, profile_id, arm FROM assignments"
             )
         }
-        assert logged == {(name, epoch, ids[email]): arm for (name, epoch, email), arm in self.arms.items()}
+        assert logged == {
+            (name, epoch, ids[email]): arm for (name, epoch, email), arm in self.arms.items()
+        }
 
     def members(self) -> dict[str, set[str]]:
         """List name -> addresses."""
@@ -120,11 +128,17 @@ class Oracle:
         for campaign in self.shop.campaigns:
             arm = self.arms.get((campaign.name, campaign.epoch, person.email))
             held = held or arm in ("business_as_usual", "no_contact")
-            if arm == "treatment" and in_segment(person, campaign.kind) and not self.held_from_all(person):
+            if (
+                arm == "treatment"
+                and in_segment(person, campaign.kind)
+                and not self.held_from_all(person)
+            ):
                 found[self.shop.property(f"{campaign.name}_offer")] = self.shop.offer
         if not held:
             found[self.shop.property("orders")] = str(len(person.orders))
-            found[self.shop.property("revenue")] = str(Decimal(person.amount) * len(person.orders) / 100)
+            found[self.shop.property("revenue")] = str(
+                Decimal(person.amount) * len(person.orders) / 100
+            )
         return found
 
     def check(self, dump: dict[str, Any], *, but: Collection[str] = ()) -> None:
@@ -142,7 +156,9 @@ class Oracle:
             for one in dump["lists"].values()
             if one["name"].startswith(f"{self.shop.name} | ")
         }
-        expected = {name: members for name, members in self.members().items() if members or name in lists}
+        expected = {
+            name: members for name, members in self.members().items() if members or name in lists
+        }
         assert lists == expected
         on_a_list = set().union(*expected.values())
         for person in self.shop.people:

@@ -1,4 +1,4 @@
-"""A transparent proxy that writes down every request and answer: what was really said, byte by byte."""
+"""A transparent proxy that writes every request down: what was really said to the vendor."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def recording(target: str) -> Iterator[Recorder]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

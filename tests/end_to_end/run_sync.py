@@ -1,12 +1,13 @@
 """One run of a project as a process of its own; and a warm parent that forks such processes.
 
-Starting an interpreter and importing the engine takes seconds, a run of a small shop a fraction of one. So ``serve``
-imports everything once, stays single-threaded, and forks a child for each run. A child is a real process: it can be
-killed with SIGKILL in the middle of a request, and nothing of it survives but files and what the vendor has heard.
+Starting an interpreter and importing the engine takes seconds, a run of a small shop a fraction of
+one. So ``serve`` imports everything once, stays single-threaded, and forks a child for each run. A
+child is a real process: it can be killed with SIGKILL in the middle of a request, and nothing of
+it survives but files and what the vendor has heard.
 
-The parent speaks lines of JSON: ``{"start": job}`` -> ``{"pid": n}`` (the child waits), ``{"go": n}``, and
-``{"wait": n}`` -> ``{"code": exit code, or minus the signal}``; and ``{"render": statements}``, which the children to come
-then need not parse again.
+The parent speaks lines of JSON: ``{"start": job}`` -> ``{"pid": n}`` (the child waits), ``{"go":
+n}``, and ``{"wait": n}`` -> ``{"code": exit code, or minus the signal}``; and ``{"render":
+statements}``, which the children to come then need not parse again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import adbc_driver_sqlite.dbapi  # noqa: F401 - imported before the fork, so that no child pays for it
 import alembic.command  # noqa: F401
 import hubspot  # noqa: F401
-import pyarrow.dataset  # noqa: F401
+import pyarrow.dataset
 import pyarrow.parquet  # noqa: F401
 
 import connector.cli.app
@@ -43,8 +44,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     """Plan, apply or both; returns what became of it.
 
     Args:
-        job: ``config`` (path), ``now`` (ISO), ``do`` (plan, apply or sync), ``approved`` (guards), ``plan`` (folder to
-            apply), ``out`` (folder to copy the plan to). With ``do`` = cli: ``arguments`` of the command line.
+        job: ``config`` (path), ``now`` (ISO), ``do`` (plan, apply or sync), ``approved`` (guards),
+            ``plan`` (folder to apply), ``out`` (folder to copy the plan to). With ``do`` = cli:
+            ``arguments`` of the command line.
     """
     if job["do"] == "cli":
         sys.argv = ["liftline", *job["arguments"]]
@@ -69,7 +71,11 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     if plan is not None:
         told |= {"folder": str(plan.folder), "plan": plan.header.to_json()}
     if report is not None:
-        told |= {"report": report.to_json(), "status": report.status, "error_codes": [e.exit_code for e in report.errors]}
+        told |= {
+            "report": report.to_json(),
+            "status": report.status,
+            "error_codes": [e.exit_code for e in report.errors],
+        }
     return told
 
 
@@ -126,7 +132,7 @@ def _warm() -> None:
 
 
 def _note_statements() -> list[tuple[str, str]]:
-    """Note every statement that a run renders: half of a small run's time is parsing the same SQL as the run before."""
+    """Note every statement that a run renders: most are the same in the next run."""
     noted: list[tuple[str, str]] = []
 
     def render(sql: str, dialect: str) -> str:
@@ -140,7 +146,8 @@ def _note_statements() -> list[tuple[str, str]]:
 def serve() -> None:
     """Fork a child for every line that asks for one."""
     _warm()
-    # A fork keeps the calling thread only, so there must be no other (Arrow's allocator minds forks itself).
+    # A fork keeps the calling thread only, so there must be no other; Arrow's allocator, which
+    # has one that Python does not know of, minds forks itself.
     print(json.dumps({"threads": threading.active_count()}), flush=True)
     pipes: dict[int, int] = {}
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""A small shop as plain facts, the files that the engine reads of it, and the vendor's account beside it.
+"""A small shop as plain facts, the files that the engine reads, and the vendor's contacts.
 
 People are of a few kinds whose orders lie far from every boundary of the rules, so that the oracle
 (:mod:`tests.end_to_end.oracle`) is free to count in its own way.
@@ -101,13 +101,17 @@ class Shop:
     offer: str = "15_percent"
     vanished_consents: bool = False
     local_part: str = "p"
-    rate: int = 100_000
 
     def populate(self, n: int) -> None:
         """Add people of every kind, some without consent, suppressed, or unknown at the vendor."""
         kinds = list(DAYS_AGO)
         for i in range(n):
-            person = Person(i, f"{self.local_part}{i:05}@{self.name}.example", kinds[i % len(kinds)], amount=4_000 + i)
+            person = Person(
+                i,
+                f"{self.local_part}{i:05}@{self.name}.example",
+                kinds[i % len(kinds)],
+                amount=4_000 + i,
+            )
             if i % 10 != 9:
                 person.answers.append((i % 17 != 11, NOW - timedelta(days=300)))
             person.suppressed = i % 23 == 7
@@ -134,14 +138,21 @@ class Shop:
             },
             "orders": {
                 "id": pa.array(
-                    [f"o{p.number}-{i}" for p in self.people for i in range(len(p.orders))], pa.string()
+                    [f"o{p.number}-{i}" for p in self.people for i in range(len(p.orders))],
+                    pa.string(),
                 ),
-                "customer_id": pa.array([f"c{p.number}" for p in self.people for _ in p.orders], pa.string()),
+                "customer_id": pa.array(
+                    [f"c{p.number}" for p in self.people for _ in p.orders], pa.string()
+                ),
                 "placed_at": pa.array([at for p in self.people for at in p.orders], moment),
-                "total": pa.array([p.amount / 100 for p in self.people for _ in p.orders], pa.float64()),
+                "total": pa.array(
+                    [p.amount / 100 for p in self.people for _ in p.orders], pa.float64()
+                ),
             },
             "consents": self._consents(moment),
-            "suppressions": {"email": pa.array([p.email for p in self.people if p.suppressed], pa.string())},
+            "suppressions": {
+                "email": pa.array([p.email for p in self.people if p.suppressed], pa.string())
+            },
         }
         for name, columns in tables.items():
             pq.write_table(pa.table(columns), self.folder / f"{name}.parquet")
@@ -155,7 +166,9 @@ class Shop:
             "email": pa.array([email for email, _, _ in said], pa.string()),
             "purpose": pa.array(["marketing" for _ in said], pa.string()),
             "channel": pa.array(["email" for _ in said], pa.string()),
-            "status": pa.array(["granted" if granted else "withdrawn" for _, granted, _ in said], pa.string()),
+            "status": pa.array(
+                ["granted" if granted else "withdrawn" for _, granted, _ in said], pa.string()
+            ),
             "at": pa.array([at for _, _, at in said], moment),
         }
 
@@ -165,13 +178,19 @@ class Shop:
 
     def _configuration(self) -> str:
         campaigns = "".join(
-            f"  {c.name}:\n    segment: {c.kind}\n    strategy: {c.name}_strategy\n    to: [hubspot]\n"
-            f"    arms: {{{', '.join(f'{arm}: {share}%' for arm, share in c.shares.items() if share)}}}\n"
-            f"    epoch: {c.epoch}\n    no_contact_list: {str(c.no_contact_list).lower()}\n"
+            f"  {c.name}:\n"
+            f"    segment: {c.kind}\n"
+            f"    strategy: {c.name}_strategy\n"
+            f"    to: [hubspot]\n"
+            f"    arms: {{{', '.join(f'{arm}: {n}%' for arm, n in c.shares.items() if n)}}}\n"
+            f"    epoch: {c.epoch}\n"
+            f"    no_contact_list: {str(c.no_contact_list).lower()}\n"
             f"    properties: {{{self.property(c.name + '_offer')}: strategy.offer}}\n"
             for c in self.campaigns
         )
-        strategies = "".join(f"  {c.name}_strategy: {{offer: {self.offer}}}\n" for c in self.campaigns)
+        strategies = "".join(
+            f"  {c.name}_strategy: {{offer: {self.offer}}}\n" for c in self.campaigns
+        )
         share = self.global_holdout
         holdout = f"  global: {{name: {EVERYONE}, share: {share}%}}\n" if share else ""
         return f"""\
@@ -183,7 +202,9 @@ sources:
   shop_consents: {{type: parquet, path: ./consents.parquet}}
   shop_suppressions: {{type: parquet, path: ./suppressions.parquet}}
 tables:
-  customers: {{from: shop_customers, columns: {{customer_id: id, email: email, created_at: created_at}}}}
+  customers:
+    from: shop_customers
+    columns: {{customer_id: id, email: email, created_at: created_at}}
   orders:
     from: shop_orders
     columns: {{order_id: id, customer_id: customer_id, ordered_at: placed_at, gross: total}}
@@ -206,7 +227,7 @@ strategies:
     create_missing: {str(self.creates).lower()}
     workers: {self.workers}
     property_group: {self.name}
-    rate_limit: {{per_10s: {self.rate}}}
+    rate_limit: {{per_10s: 100000}}
     recheck_missing_after: 1m
     properties: {{{self.property("orders")}: orders_365d, {self.property("revenue")}: revenue_365d}}
 {self.options}campaigns:

