@@ -22,14 +22,18 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of ``changes``, in order."""
 
-ORDER = "destination, stage, kind DESC, audience NULLS FIRST, action, match_key"
-"""The order in which changes are numbered and sent."""
+ORDER = "destination, stage, kind, audience NULLS FIRST, action, match_key"
+"""The order in which changes are numbered and sent.
+
+Within a stage people leave lists before their properties are cleared: it is the list that e-mails
+are sent to, and a property that cannot be cleared must not keep anybody on it.
+"""
 
 _WHY_GONE = """
     CASE
         WHEN r.blocked IN ('consent_withdrawn', 'excluded') THEN r.blocked
         WHEN r.profile_id IS NULL THEN 'profile_gone'
-        WHEN r.match_key IS DISTINCT FROM k.match_key THEN 'address_changed'
+        WHEN r.match_key IS DISTINCT FROM {key} THEN 'address_changed'
         WHEN r.blocked IS NOT NULL THEN r.blocked
         ELSE {otherwise}
     END
@@ -92,6 +96,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         """
         CREATE OR REPLACE TEMP TABLE unwanted_members AS
         SELECT m.* FROM st_memberships m
+        SEMI JOIN cfg_destinations g ON g.destination = m.destination
         ANTI JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
             AND w.match_key = m.match_key
         WHERE m.presence <> 'no'
@@ -106,7 +111,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
                 WHEN g.needs_record_id AND w.record_id IS NULL AND (
                     z.fingerprint IS NULL
                     OR (k.blocked_fingerprint = z.fingerprint
-                        AND NOT (k.blocked_code = 'NOT_FOUND' AND z.creates))
+                        AND NOT (coalesce(k.blocked_code, '') = 'NOT_FOUND' AND z.creates))
                 ) THEN coalesce(k.blocked_code, 'no_record')
             END AS held
         FROM missing_members w
@@ -128,9 +133,11 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE leaving AS
         SELECT m.destination, a.name, m.audience_id,
             coalesce(g.into_profile_id, m.profile_id) AS profile_id, m.match_key,
-            k.match_value, k.record_id, m.claims, m.version, a.arm, a.campaign,
-            {_WHY_GONE.format(otherwise=unlisted)} AS reason,
-            w.match_key IS NOT NULL AS claimed_elsewhere
+            coalesce(k.match_value, CASE WHEN r.match_key = m.match_key THEN r.match_value END)
+                AS match_value,
+            k.record_id, m.claims, m.version, a.arm, a.campaign,
+            {_WHY_GONE.format(key="m.match_key", otherwise=unlisted)} AS reason,
+            w.match_key IS NOT NULL AS claimed_elsewhere, o.presence = 'yes' AS is_certain
         FROM unwanted_members m
         JOIN st_audiences a ON a.destination = m.destination AND a.audience_id = m.audience_id
         LEFT JOIN st_records k ON k.destination = m.destination AND k.match_key = m.match_key
@@ -141,13 +148,17 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
             AND c.profile_id = coalesce(g.into_profile_id, m.profile_id)
         LEFT JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
             AND w.record_id = k.record_id
+        LEFT JOIN st_memberships o ON o.destination = m.destination
+            AND o.audience_id = m.audience_id AND o.match_key = w.match_key
         ANTI JOIN st_foreign f ON f.destination = m.destination AND f.audience_id = m.audience_id
             AND f.member = k.record_id
         """
     )
+    # Forgotten only once the other address is known to be on the list: else nobody would know.
     con.execute(
         "CREATE OR REPLACE TEMP TABLE released AS"
-        " SELECT destination, audience_id, match_key FROM leaving WHERE claimed_elsewhere"
+        " SELECT destination, audience_id, match_key FROM leaving"
+        " WHERE claimed_elsewhere AND is_certain"
     )
     con.execute(
         """
@@ -180,20 +191,27 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE writes AS
         SELECT w.*, k.version, k.presence, k.fields AS old_fields,
             CASE WHEN k.blocked_fingerprint = w.fingerprint
-                      AND NOT (k.blocked_code = 'NOT_FOUND'
+                      AND NOT (coalesce(k.blocked_code, '') = 'NOT_FOUND'
                                AND (w.record_id IS NOT NULL OR w.creates))
                  THEN coalesce(k.blocked_code, 'rejected') END AS held
         FROM differing_records w
         LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
         """
     )
-    # A record that is addressed through another e-mail by now is written there, never cleared.
+    # A record that is addressed through another e-mail by now keeps what is written there.
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE unwanted_records AS
-        SELECT k.* FROM st_records k
+        SELECT k.* REPLACE (
+            CASE WHEN o.match_key IS NULL THEN k.fields ELSE CAST(to_json(list_filter(
+                from_json(k.fields, '["VARCHAR"]'),
+                lambda name: NOT list_contains(from_json(o.fields, '["VARCHAR"]'), name)
+            )) AS TEXT) END AS fields
+        )
+        FROM st_records k
         JOIN cfg_destinations g ON g.destination = k.destination AND g.clears
         ANTI JOIN want_records w ON w.destination = k.destination AND w.match_key = k.match_key
+        LEFT JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
         WHERE k.presence <> 'no' AND k.fields <> '[]'
         """
     )
@@ -208,7 +226,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             -- Mostly the same fields as before; the ledger writes them with a space after a comma.
             WHERE replace(w.old_fields, '", "', '","') <> w.fields
               AND NOT json_contains(CAST(w.fields AS JSON), to_json(f.name))
-              AND NOT json_exists(CAST(w.properties AS JSON), '$."' || f.name || '"')
+              AND NOT list_contains(json_keys(CAST(w.properties AS JSON)), f.name)
             GROUP BY ALL
         )
         SELECT w.destination,
@@ -232,12 +250,12 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             '{{' || (SELECT string_agg(to_json(f.name) || ': null', ', ' ORDER BY f.name)
                      FROM unnest(from_json(k.fields, '["VARCHAR"]')) AS f(name)) || '}}',
             '[]', NULL,
-            {_WHY_GONE.format(otherwise="'not_addressed'")}, k.version
+            {_WHY_GONE.format(key="k.match_key", otherwise="'not_addressed'")}, k.version
         FROM unwanted_records k
         LEFT JOIN st_merges m ON m.from_profile_id = k.profile_id
         LEFT JOIN reach r ON r.destination = k.destination
             AND r.profile_id = coalesce(m.into_profile_id, k.profile_id)
-        ANTI JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
+        WHERE k.fields <> '[]'
         """
     )
     con.execute(
