@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import adbc_driver_sqlite.dbapi  # noqa: F401 - imported before the fork, so that no child pays for it
-import alembic.command  # noqa: F401
+import alembic.command
+import alembic.config  # noqa: F401
+import httpcore  # noqa: F401
 import hubspot  # noqa: F401
 import pyarrow.dataset
 import pyarrow.parquet  # noqa: F401
