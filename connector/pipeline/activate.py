@@ -329,19 +329,24 @@ def _inspect_audiences(
     """
     statuses: dict[tuple[str, str], str] = {}
     has_moved = False
-    known = {
-        (destination, name): (audience_id, status)
-        for destination, name, audience_id, status in con.execute(
-            "SELECT destination, name, audience_id, status FROM st_audiences"
-        ).fetchall()
-    }
-    for (destination, name), (audience_id, status) in known.items():
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for destination, name, audience_id, status, campaign, arm in con.execute(
+        "SELECT destination, name, audience_id, status, campaign, arm FROM st_audiences"
+    ).fetchall():
+        known[destination, name] = (audience_id, status)
         adapter = activation.destinations.get(destination)
-        if adapter is None or status != "present":
+        if adapter is None:
             continue
-        if adapter.find_audience(name, audience_id) is None:
+        found = adapter.find_audience(name, audience_id)
+        if found is None and status == "present":
             Ledger(state, destination).lose_audience(audience_id)
             known[destination, name] = (audience_id, "deleted")
+            has_moved = True
+        elif found is not None and status != "present":
+            # Restored, or it was the vendor that erred: its members are ours as before.
+            back = Audience(name, audience_id)
+            _adopt(state, adapter, back, campaign, arm, now)
+            known[destination, name] = (audience_id, "present")
             has_moved = True
     for destination, name, campaign, arm in con.execute(
         "SELECT a.destination, a.name, a.campaign, a.arm FROM cfg_audiences a JOIN cfg_campaigns"

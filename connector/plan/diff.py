@@ -121,7 +121,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
         LEFT JOIN want_records z ON z.destination = w.destination AND z.match_key = w.match_key
         ANTI JOIN st_foreign f ON f.destination = w.destination AND f.audience_id = w.audience_id
-            AND f.member = w.record_id
+            AND f.member = coalesce(w.record_id, w.match_value)
         """
     )
     unlisted = (
@@ -151,7 +151,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN st_memberships o ON o.destination = m.destination
             AND o.audience_id = m.audience_id AND o.match_key = w.match_key
         ANTI JOIN st_foreign f ON f.destination = m.destination AND f.audience_id = m.audience_id
-            AND f.member = k.record_id
+            AND f.member = coalesce(k.record_id, k.match_value)
         """
     )
     # Forgotten only once the other address is known to be on the list: else nobody would know.

@@ -82,7 +82,10 @@ class State:
                 f"the state folder {folder} cannot be written: {error.strerror}.",
                 hint="Check its owner, or set project.state to another folder.",
             ) from error
-        engine = sa.create_engine(f"sqlite:///{database}", connect_args={"timeout": 30})
+        # An error's text would quote the parameters, which are addresses and their digests.
+        engine = sa.create_engine(
+            f"sqlite:///{database}", connect_args={"timeout": 30}, hide_parameters=True
+        )
 
         @sa.event.listens_for(engine, "connect")
         def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class

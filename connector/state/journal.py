@@ -244,9 +244,7 @@ class Journal:
                     connection.execute(update, batch.to_pylist())
 
     # ------------------------------------------------------------------ models
-    def store_model(
-        self, name: str, document: str, *, as_of: datetime, now: datetime
-    ) -> int:
+    def store_model(self, name: str, document: str, *, as_of: datetime, now: datetime) -> int:
         """Keep a newly fitted model; returns its version."""
         table = schema.models
         with self._engine.begin() as connection:

@@ -137,7 +137,29 @@ class Ledger:
                     for intent in accepted
                 ]
                 connection.execute(_intending(table), values)
+            if audience_id is not None:
+                self._introduce(connection, accepted)
         return Begun(tuple(accepted), before, tuple(moved))
+
+    def _introduce(self, connection: sa.Connection, joining: Sequence[Intent]) -> None:
+        """Remember the match values of new members: without one nobody can be taken off again.
+
+        Where properties are written or people looked up, their records are known already.
+        """
+        rows = [
+            {
+                "destination": self._destination,
+                "match_key": intent.match_key,
+                "profile_id": intent.change.profile_id,
+                "match_value": intent.change.match_value,
+                "presence": Presence.NO.value,
+                "version": 1,
+            }
+            for intent in joining
+            if not intent.leaves and intent.change.record_id is None
+        ]
+        if rows:
+            connection.execute(upsert(schema.records).on_conflict_do_nothing(), rows)
 
     # ------------------------------------------------------------------ answers
     def settle(
@@ -242,7 +264,16 @@ class Ledger:
         connection.execute(
             sa.update(records)
             .where(records.c.destination == self._destination, records.c.match_key.in_(match_keys))
-            .values(record_id=None, checked_at=None, version=records.c.version + 1)
+            .values(
+                record_id=None,
+                checked_at=None,
+                # Whoever is found again under another id has none of our properties.
+                presence=sa.case(
+                    (records.c.presence == Presence.YES.value, Presence.MAYBE.value),
+                    else_=records.c.presence,
+                ),
+                version=records.c.version + 1,
+            )
         )
         connection.execute(
             sa.update(memberships)
@@ -296,8 +327,19 @@ class Ledger:
         foreign: Sequence[str],
         at: str,
     ) -> None:
-        """Remember a list; ``foreign`` are the vendor's ids of members that were there before us."""
+        """Remember a list; ``foreign`` are the vendor's ids of members that were there before us.
+
+        A list that we know, renamed or restored at the vendor, comes back with members of ours
+        among them; those are never foreign.
+        """
+        table = schema.audiences
+        same = (table.c.destination == self._destination, table.c.audience_id == audience_id)
         with self._engine.begin() as connection:
+            statuses = list(connection.scalars(sa.select(table.c.status).where(*same)))
+            if statuses:
+                was_lost = "present" not in statuses
+                foreign = self._not_ours(connection, audience_id, foreign, was_lost=was_lost)
+                connection.execute(sa.delete(table).where(*same, table.c.name != name))
             statement = upsert(schema.audiences)
             connection.execute(
                 statement.on_conflict_do_update(
@@ -332,6 +374,51 @@ class Ledger:
                         for member in foreign
                     ],
                 )
+
+    def _not_ours(
+        self,
+        connection: sa.Connection,
+        audience_id: str,
+        members: Sequence[str],
+        *,
+        was_lost: bool,
+    ) -> list[str]:
+        """Members of a known list who were there before us.
+
+        When the list was lost all of its memberships were put to ``no``, so whoever is on it again
+        and has a row is ours, and doubted until a plan has settled it.
+        """
+        table, records = schema.memberships, schema.records
+        found = set(members)
+        ours: dict[str, str] = {}
+        for row in connection.execute(
+            sa.select(
+                table.c.match_key, table.c.presence, records.c.record_id, records.c.match_value
+            )
+            .join(
+                records,
+                sa.and_(
+                    records.c.destination == table.c.destination,
+                    records.c.match_key == table.c.match_key,
+                ),
+            )
+            .where(table.c.destination == self._destination, table.c.audience_id == audience_id)
+        ):
+            member = row.record_id or row.match_value
+            if member in found and (was_lost or row.presence != Presence.NO.value):
+                ours[member] = row.match_key
+        if was_lost and ours:
+            connection.execute(
+                sa.update(table)
+                .where(
+                    table.c.destination == self._destination,
+                    table.c.audience_id == audience_id,
+                    table.c.match_key == sa.bindparam("key"),
+                )
+                .values(presence=Presence.MAYBE.value, version=table.c.version + 1),
+                [{"key": key} for key in ours.values()],
+            )
+        return [member for member in members if member not in ours]
 
     def record_ids(self, match_keys: Sequence[str]) -> dict[str, str]:
         """The vendor's record ids as far as they are known; match key -> record id."""
@@ -386,15 +473,16 @@ class Ledger:
         """Forget memberships whose vendor record is now claimed through another identity; nothing is sent."""
         table = schema.memberships
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(table)
-                .where(
-                    table.c.destination == self._destination,
-                    table.c.audience_id == audience_id,
-                    table.c.match_key.in_(list(match_keys)),
+            for start in range(0, len(match_keys), 10_000):
+                connection.execute(
+                    sa.update(table)
+                    .where(
+                        table.c.destination == self._destination,
+                        table.c.audience_id == audience_id,
+                        table.c.match_key.in_(match_keys[start : start + 10_000]),
+                    )
+                    .values(presence=Presence.NO.value, version=table.c.version + 1)
                 )
-                .values(presence=Presence.NO.value, version=table.c.version + 1)
-            )
 
     def _table(self, audience_id: str | None) -> tuple[sa.Table, dict[str, str]]:
         if audience_id is None:

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from connector.domain import Arm, Audience, Change, Outcome, RecordResult
+from connector.audiences.specs import DestinationSpec
+from connector.domain import Action, Arm, Audience, Capabilities, Change, Outcome, RecordResult
 from connector.errors import PermanentError
 from connector.pipeline import activate
 from connector.plan.summary import GuardLimits
-from tests.laws.world import Engine, Faults, Killed, Person, Vendor, World
+from connector.state.ledger import Ledger
+from tests.laws.world import Engine, Faults, Killed, Person, Vendor, World, campaign
 
 LIST = "world | winback"
 
@@ -160,3 +163,139 @@ def test_properties_may_have_any_name(engine: Engine, world: World) -> None:
     world.campaigns[0] = dataclasses.replace(spec, constants=one)
     engine.sync()
     assert contact.properties == {"score": 0, **one}
+
+
+class ByAddress(Vendor):
+    """A vendor without records or ids, such as a file: members are addresses."""
+
+    find = None  # type: ignore[assignment]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(records=False, max_members=self._max_batch)
+
+    def _carry_out(self, audience: Audience | None, change: Change) -> RecordResult:
+        assert audience is not None
+        assert change.match_value is not None
+        members = self.lists[audience.audience_id][1]
+        (members.add if change.action is Action.ADD else members.discard)(change.match_value)
+        return RecordResult(change.change_id, Outcome.DELIVERED)
+
+
+class ByAddressEngine(Engine):
+    def activation(self, limits: GuardLimits) -> activate.Activation:
+        spec = DestinationSpec("vendor", purpose="marketing", channel="email", records=False)
+        return dataclasses.replace(super().activation(limits), destination_specs=[spec])
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[tuple[Engine, World]]:
+    world = populate(ByAddress())
+    engine = ByAddressEngine(tmp_path, world)
+    yield engine, world
+    engine.close()
+
+
+@pytest.mark.parametrize("cause", ["segment", "consent", "gone", "address"])
+def test_whoever_joined_by_address_alone_can_leave(plain: tuple[Engine, World], cause: str) -> None:
+    engine, world = plain
+    engine.sync()
+    assert len(world.vendor.members_of(LIST)) > 20
+    for name, person in list(world.people.items()):
+        if cause == "segment":
+            person.segments = set()
+        elif cause == "consent":
+            person.consent = "withdrawn"
+        elif cause == "gone":
+            del world.people[name]
+        else:
+            person.email = None
+    assert engine.sync().status == "succeeded"
+    assert world.vendor.members_of(LIST) == set()
+    assert engine.plan().header.n_changes == 0
+
+
+def test_foreign_members_known_by_address_alone_are_never_removed(
+    plain: tuple[Engine, World],
+) -> None:
+    engine, world = plain
+    person = treated(world)[0]
+    before = {person.email, "stranger@example.org"}
+    world.vendor.lists[world.vendor.ensure_audience(LIST).audience_id][1].update(before)
+    engine.sync()
+    for each in world.people.values():
+        each.segments = set()
+    engine.sync()
+    assert world.vendor.members_of(LIST) == before
+
+
+def test_a_list_renamed_there_and_here_keeps_its_members_ours(engine: Engine, world: World) -> None:
+    engine.sync()
+    audience_id, members = next(
+        (key, members) for key, (name, members) in world.vendor.lists.items() if name == LIST
+    )
+    stranger = world.vendor.add_contact("stranger@example.org")
+    members.add(stranger)
+    world.vendor.lists[audience_id] = ("new name", members)
+    spec = world.campaigns[0]
+    names = [dataclasses.replace(one, name="new name") for one in spec.lists[:1]]
+    world.campaigns[0] = dataclasses.replace(spec, lists=(*names, *spec.lists[1:]))
+    assert engine.sync().status == "succeeded"
+    assert {p.email for p in treated(world)} <= emails(world, "new name")
+    for person in world.people.values():
+        person.consent = "withdrawn"
+    engine.sync()
+    assert world.vendor.members_of("new name") == {stranger}
+    assert engine.plan().header.n_changes == 0
+
+
+def test_a_list_that_was_only_said_to_be_deleted_keeps_its_members_ours(
+    engine: Engine, world: World
+) -> None:
+    engine.sync()
+    lists = dict(world.vendor.lists)
+    world.vendor.lists.clear()
+    assert {g.name for g in engine.plan(GuardLimits()).header.guards} == {"deleted_list"}
+    world.vendor.lists.update(lists)
+    person = treated(world)[0]
+    person.consent = "withdrawn"
+    engine.sync()
+    assert person.email not in emails(world)
+    for each in world.people.values():
+        each.consent = "withdrawn"
+    engine.sync()
+    assert emails(world) == set()
+
+
+def test_whoever_comes_back_under_another_record_gets_the_properties_again(
+    tmp_path: Path,
+) -> None:
+    world = World(
+        Vendor(), campaigns=[campaign("a", "x", treatment=1.0), campaign("b", "y", treatment=1.0)]
+    )
+    world.campaigns[1] = dataclasses.replace(world.campaigns[1], constants={})
+    engine = Engine(tmp_path, world)
+    person = world.people["p"] = Person("p", "p@example.com", segments={"x"})
+    record_id = world.vendor.add_contact("p@example.com")
+    engine.sync()
+    world.vendor.delete_contact(record_id)
+    world.vendor.add_contact("p@example.com")
+    person.segments = {"x", "y"}  # the membership tells that the record is gone
+    for _ in range(3):
+        engine.sync()
+    contact = world.vendor.by_email("p@example.com")
+    assert contact.properties == {"score": 0, "a_offer": "15_percent"}
+    assert emails(world, "world | a") == emails(world, "world | b") == {"p@example.com"}
+    engine.close()
+
+
+def test_any_number_of_memberships_can_be_released(engine: Engine) -> None:
+    Ledger(engine.state, "vendor").release("l1", [f"k{i}" for i in range(300_000)])
+
+
+def test_errors_of_the_state_quote_no_address(engine: Engine) -> None:
+    with pytest.raises(sa.exc.OperationalError) as caught, engine.state.engine.begin() as writing:
+        writing.execute(
+            sa.text("SELECT nothing FROM nowhere WHERE a = :a"), {"a": "c1@example.com"}
+        )
+    assert "example.com" not in str(caught.value)
