@@ -23,7 +23,7 @@ from connector.cli.context import (
     parse_approvals,
     parse_as_of,
 )
-from connector.errors import EXIT_WITH_REJECTIONS, GuardError, LiftlineError
+from connector.errors import EXIT_WITH_REJECTIONS, GuardError, LiftlineError, PlanError
 
 if TYPE_CHECKING:
     from connector.pipeline.activate import ApplyReport
@@ -41,6 +41,13 @@ app = typer.Typer(
 )
 
 
+_ALL_RUNS = 1_000_000_000
+"""More runs than there will ever be."""
+
+EXIT_INTERRUPTED = 130
+"""Exit code after ^C, as shells have it."""
+
+
 @app.callback()
 def _options(
     verbose: Annotated[
@@ -54,7 +61,10 @@ def _options(
 def check(
     config: ConfigOption = None, output: OutputOption = Output.TEXT, as_of: AsOfOption = None
 ) -> None:
-    """Look at everything before anything is sent: file, sources, models, campaigns, credentials."""
+    """Look at everything before anything is sent.
+
+    File, sources, consent, models, segments, what each campaign could prove, and credentials.
+    """
     from connector.domain import Level
     from connector.pipeline.check import check as run_check
 
@@ -94,7 +104,7 @@ def plan(
         ),
     ] = None,
 ) -> None:
-    """Show every change that a run would make; nothing changes at any vendor."""
+    """Show every change that a run would make, and send nothing."""
     with open_project(config) as project:
         made = project.plan(out=out, as_of=parse_as_of(as_of, project))
     from connector.cli import views
@@ -131,7 +141,10 @@ def sync(
     as_of: AsOfOption = None,
     approve: ApproveOption = "",
 ) -> None:
-    """Plan and apply in one go, for a scheduler; guards hold what a person must look at."""
+    """Plan and apply in one go, for a scheduler.
+
+    Guards hold what a person must look at first.
+    """
     with open_project(config) as project:
         made, report = project.sync(
             as_of=parse_as_of(as_of, project),
@@ -141,7 +154,7 @@ def sync(
     if output is Output.TEXT:
         from connector.cli import views
 
-        views.show_plan(made)
+        views.show_plan(made, passed=report.status != "held")
     _told(report, output)
 
 
@@ -163,7 +176,10 @@ def _told(report: ApplyReport, output: Output) -> None:
 
 @app.command()
 def train(config: ConfigOption = None, as_of: AsOfOption = None) -> None:
-    """Fit the models' cut points anew; the next plan shows whom that moves."""
+    """Fit the models' cut points anew.
+
+    The next plan shows whom that moves.
+    """
     with open_project(config) as project:
         migration = project.train(as_of=parse_as_of(as_of, project))
     moved = sum(m.n_people for m in migration)
@@ -217,6 +233,8 @@ def issues(
     with open_project(config) as project:
         runs = project.journal.runs(1)
         run_id = run or (runs[0]["run_id"] if runs else None)
+        if run and all(one["run_id"] != run for one in project.journal.runs(_ALL_RUNS)):
+            raise PlanError(f"there is no run {run}.", hint="`liftline history` lists the runs.")
         rows = project.journal.issues(run_id) if run_id else []
     if output is Output.JSON:
         emit({"run_id": run_id, "issues": rows})
@@ -233,7 +251,10 @@ def explain(
     output: OutputOption = Output.TEXT,
     as_of: AsOfOption = None,
 ) -> None:
-    """Why one person is where they are: scores, rules with their values, arms, consent, lists."""
+    """Why one person is where they are, and what would change it.
+
+    Scores, rules with the person's values, arms, consent and lists.
+    """
     from connector.pipeline.explain import explain as run_explain
 
     with open_project(config) as project:
@@ -260,7 +281,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Segments, deliveries and lift, on the terminal and as one HTML page."""
+    """Lift, segments and deliveries: here, and as an HTML page."""
     from connector.pipeline.prove import gather_report, write_report
 
     with open_project(config) as project:
@@ -285,7 +306,10 @@ def demo(
         int, typer.Option("--customers", min=500, help="Size of the shop.")
     ] = 20_000,
 ) -> None:
-    """A seeded shop, a sandbox HubSpot and five weeks in a minute: check, plan, apply, report."""
+    """A made-up shop, a sandbox HubSpot, five weeks in a minute.
+
+    Runs check, plan, apply, sync and report; needs no account.
+    """
     from connector.cli.demo import run_demo
 
     run_demo(folder, customers)
@@ -301,6 +325,10 @@ def main() -> None:
             fail(error, output)
     except typer.Exit as leaving:
         raise SystemExit(leaving.exit_code) from None
+    except SystemExit as leaving:
+        if leaving.code == EXIT_INTERRUPTED:
+            typer.echo("interrupted: run it again, it takes up where it stopped.", err=True)
+        raise
 
 
 def _asks_json(arguments: list[str]) -> bool:

@@ -99,8 +99,20 @@ def parse_as_of(text: str | None, project: Project) -> datetime | None:
 
 
 def parse_approvals(text: str) -> frozenset[str]:
-    """Names of guards."""
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
+    """Names of guards.
+
+    Raises:
+        typer.BadParameter: A name is no guard's; a misspelt approval would approve nothing.
+    """
+    from connector.report.words import GUARDS
+
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if unknown := sorted(names - GUARDS.keys() - {"all"}):
+        raise typer.BadParameter(
+            f"there is no guard {', '.join(unknown)}; allowed: all, {', '.join(sorted(GUARDS))}.",
+            param_hint="--approve",
+        )
+    return names
 
 
 def approver() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.domain import Finding, Kind, Level
-from connector.report.words import BLOCKED, ISSUES, phrase
+from connector.report.words import BLOCKED, ISSUES, OUTCOMES, left_out, phrase
 
 if TYPE_CHECKING:
     from connector.pipeline.activate import ApplyReport
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 KEPT_MEASURES = frozenset(
     {"source_rows", "rows", "kept", "entries", "profiles", "new_profiles"}
-    | {"standing_granted", "standing_withdrawn"}
+    | {"standing_granted", "standing_withdrawn", "standing_unknown"}
 )
 """Quality measures that are no trouble."""
 
@@ -58,6 +59,15 @@ def count(n: int) -> str:
     return f"{n:,}" if n else "–"
 
 
+def _several(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def _utc(text: str | None) -> str:
+    """An instant of the state, to the minute."""
+    return (text or "")[:16].replace("T", " ")
+
+
 def reason_words(code: str) -> str:
     """A reason code in a few words."""
     return phrase(BLOCKED if code in BLOCKED else ISSUES, code).title
@@ -79,14 +89,20 @@ def show_findings(findings: Sequence[Finding]) -> None:
     out.print()
     verdict = "Ready." if not totals[Level.ERROR] else "Not ready: mend the errors first."
     out.print(
-        f"{verdict} {totals[Level.ERROR]} errors, {totals[Level.WARNING]} warnings,"
-        f" {totals[Level.NOTE]} notes, {totals[Level.OK]} fine."
+        f"{verdict} {_several(totals[Level.ERROR], 'error')},"
+        f" {_several(totals[Level.WARNING], 'warning')},"
+        f" {_several(totals[Level.NOTE], 'note')}, {totals[Level.OK]} fine."
     )
 
 
 # ---------------------------------------------------------------------- plan
-def show_plan(plan: Plan) -> None:
-    """The plan as a marketer reads it: guards first, then campaigns, lists, properties, effort."""
+def show_plan(plan: Plan, *, passed: bool = False) -> None:
+    """The plan as a marketer reads it: campaigns, lists, properties, data quality, then guards.
+
+    Args:
+        plan: The plan.
+        passed: Whether a person has let its guards pass.
+    """
     out, header = console(), plan.header
     out.print(
         f"[bold]{header.project}[/bold]  plan {header.plan_id}, as of"
@@ -137,7 +153,12 @@ def show_plan(plan: Plan) -> None:
         show_migration(header.migration)
     _show_quality(out, header)
     if header.guards:
-        out.print(Text("Guards hold this plan until a person has looked:", style="bold yellow"))
+        told = (
+            "Guards that you let pass:"
+            if passed
+            else "Guards hold this plan until a person has looked:"
+        )
+        out.print(Text(told, style="bold yellow"))
         for guard in header.guards:
             out.print(
                 Text.assemble(
@@ -159,7 +180,7 @@ def _show_quality(out: Console, header: Header) -> None:
     for row in header.quality:
         if row.get("n") and row.get("measure") not in KEPT_MEASURES:
             aside.setdefault(row["table"].removeprefix("in_"), []).append(
-                f"{row['n']:,} {row['measure'].replace('_', ' ')}"
+                f"{row['n']:,} {left_out(row['measure'])}"
             )
     if aside:
         made = table("Set aside or counted while cleaning", "table", "rows")
@@ -188,9 +209,10 @@ def show_next(plan: Plan, folder: Path | None) -> None:
 
 
 def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
-    """The first changes with reason and arm, list memberships before properties.
+    """Some changes with reason and arm: a few of every list joined and left, then of properties.
 
-    Addresses are masked here and nowhere shown in full.
+    Lists take turns, so that a short list of people shows every campaign. Addresses are masked
+    here and nowhere shown in full.
     """
     import pyarrow.dataset as ds
 
@@ -203,19 +225,44 @@ def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
     changes = ds.dataset(plan.changes_path)
     rows: list[dict[str, Any]] = []
     for kind in (Kind.MEMBERSHIP, Kind.RECORD):
-        chosen = changes.scanner(columns=columns, filter=ds.field("kind") == kind.value)
-        rows += chosen.head(limit - len(rows)).to_pylist() if len(rows) < limit else []
+        groups = (
+            changes.to_table(columns=list(_TURNS), filter=ds.field("kind") == kind.value)
+            .group_by(list(_TURNS))
+            .aggregate([])
+        )
+        turns = []
+        for group in sorted(groups.to_pylist(), key=lambda row: tuple(map(str, row.values()))):
+            chosen = ds.field("kind") == kind.value
+            for name, value in group.items():
+                chosen &= ds.field(name).is_null() if value is None else ds.field(name) == value
+            turns.append(changes.scanner(columns=columns, filter=chosen).head(limit).to_pylist())
+        mixed = [row for turn in zip_longest(*turns) for row in turn if row is not None]
+        rows += mixed[: limit - len(rows)]
     for row in rows:
         row["address"] = mask(row.pop("match_value"))
-    return rows
+    return sorted(
+        rows,
+        key=lambda row: (
+            row["kind"] == Kind.RECORD.value,
+            row["destination"],
+            row["audience"] or "",
+            row["action"],
+        ),
+    )
+
+
+_TURNS = ("destination", "audience", "action")
+"""What changes are alike in, when people are shown by turns."""
 
 
 def show_people(plan: Plan, limit: int) -> None:
     """The first changes, person by person."""
-    made = table(
-        f"People (the first {limit:,} changes)", "person", "address", "what", "where", "arm", "why"
-    )
-    for row in people_rows(plan, limit):
+    rows = people_rows(plan, limit)
+    if not rows:
+        return
+    heading = f"People ({len(rows):,} of {plan.header.n_changes:,} changes)"
+    made = table(heading, "person", "address", "what", "where", "arm", "why")
+    for row in rows:
         what = {"add": "joins", "remove": "leaves", "update": "properties"}[row["action"]]
         if row["kind"] == "record" and row["action"] == "add":
             what = "new contact"
@@ -236,12 +283,13 @@ def show_run(report: ApplyReport) -> None:
     )
     for one in report.destinations:
         for (kind, action, outcome), n in sorted(one.outcomes.items()):
-            made.add_row(one.destination, _deed(kind, action), str(outcome), f"{n:,}")
+            told = phrase(OUTCOMES, str(outcome)).title.lower()
+            made.add_row(one.destination, _deed(kind, action), told, f"{n:,}")
         if one.n_unsent:
             made.add_row(one.destination, "", "not sent", f"{one.n_unsent:,}")
     if made.row_count:
         out.print(made)
-    else:
+    elif report.status == "succeeded":
         out.print("Nothing was to be sent.")
     for one in report.destinations:
         if one.problem is not None:
@@ -260,10 +308,13 @@ def show_run(report: ApplyReport) -> None:
     words = {
         "succeeded": ("Delivered.", "bold green"),
         "partial": ("Delivered in part; the next run sends what is missing. See `liftline issues`.", "bold yellow"),
-        "held": ("Held: only explicit withdrawals were sent. Look at the plan, then apply with --approve.", "bold yellow"),
+        "held": ("Held: only withdrawals were sent. Look at the plan, then apply with --approve.", "bold yellow"),
     }  # fmt: skip
     text, style = words[report.status]
-    out.print(Text(text, style=style))
+    if report.status == "held" and not made.row_count:
+        text = "Held: nothing was sent. Look at the plan, then apply with --approve."
+    if report.status != "succeeded" or made.row_count:
+        out.print(Text(text, style=style))
 
 
 def _deed(kind: str, action: str) -> str:
@@ -277,8 +328,8 @@ def show_history(runs: Sequence[Mapping[str, Any]]) -> None:
     made = table(
         "Runs",
         "run",
-        "as of",
-        "started",
+        "as of (UTC)",
+        "started (UTC)",
         "status",
         "delivered",
         "refused",
@@ -291,7 +342,7 @@ def show_history(runs: Sequence[Mapping[str, Any]]) -> None:
                 totals[one["outcome"]] = totals.get(one["outcome"], 0) + one["people"]
         refused = sum(totals.get(name, 0) for name in ("rejected", "suppressed", "missing"))
         made.add_row(
-            run["run_id"], (run["as_of"] or "")[:16], run["started_at"][:19], run["status"],
+            run["run_id"], _utc(run["as_of"]), _utc(run["started_at"]), run["status"],
             count(totals.get("delivered", 0)), count(refused),
         )  # fmt: skip
     console().print(made if runs else "No run yet. `liftline plan` shows what the first would do.")
@@ -335,7 +386,7 @@ def show_status(found: Mapping[str, Any]) -> None:
     else:
         out.print(
             f"[bold]{found['project']}[/bold]: last run {last['run_id']}, {last['status']},"
-            f" as of {last['as_of'][:16]} UTC"
+            f" as of {_utc(last['as_of'])} UTC"
         )
     lists = table(
         "Lists",

@@ -28,7 +28,7 @@ def check_freshness(report: TableReport, freshness: Freshness, *, now: datetime)
             f"{freshness.column} holds no time at all.",
             "Check the column and the source.",
         )
-    age = now - report.freshest
+    age = max(now - report.freshest, timedelta())  # rows later than a past --as-of are not old
     what = f"The newest {freshness.column} is {_span(age)} old"
     if freshness.error_after is not None and age > freshness.error_after:
         return Finding(
@@ -64,14 +64,7 @@ def check_rows(
     for report in reports:
         subject, before = f"tables.{report.table}", previous.get(report.table)
         if report.n_kept == 0:
-            findings.append(
-                Finding(
-                    Level.ERROR,
-                    subject,
-                    f"No row is left of {report.n_source:,}.",
-                    "Check the source, and the table's filter and quarantine rules.",
-                )
-            )
+            findings.append(_empty(report))
             continue
         drop = (before - report.n_kept) / before if before else 0.0
         if drop > max_drop_share:
@@ -88,6 +81,21 @@ def check_rows(
         else:
             findings.append(Finding(Level.OK, subject, f"{report.n_kept:,} rows."))
     return findings
+
+
+def _empty(report: TableReport) -> Finding:
+    """A table without rows, and what became of those that the source has."""
+    subject = f"tables.{report.table}"
+    if report.n_source == 0:
+        return Finding(Level.ERROR, subject, "The source holds no row.", "Check the source.")
+    fates = {"filtered": report.n_filtered, **report.n_quarantined}
+    told = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in fates.items() if n)
+    return Finding(
+        Level.ERROR,
+        subject,
+        f"No row is left of {report.n_source:,}{f': {told}' if told else ''}.",
+        "Check the source, the columns' expressions, and the table's filter and quarantine rules.",
+    )
 
 
 def _span(span: timedelta) -> str:

@@ -52,6 +52,11 @@ def matching(name: str, pattern: str) -> list[str]:
         SourceError: There is none.
     """
     found = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    if not found and Path(pattern).is_dir():
+        raise SourceError(
+            f"source {name}: {pattern} is a folder.",
+            hint="Name a file, or all files of one table with *.",
+        )
     if not found:
         raise SourceError(
             f"source {name}: no file matches {pattern}.",
