@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from connector.config import load_config
@@ -154,6 +155,9 @@ def test_published_files_hold_nobody(project: Project, applied) -> None:
     folder = project.state.folder / "runs" / applied[1].run_id
     for path in folder.iterdir():
         assert b"online-retail.example" not in path.read_bytes()
+    columns = set(pq.read_schema(folder / "scores.parquet").names)
+    assert not {"email", "customer_id", "birth_year", "city", "country"} & columns
+    assert {"profile_id", "rfm.group", "recency_days"} <= columns
     issues = sqlite3.connect(project.state.folder / "state.db")
     assert issues.execute("SELECT count(*) FROM row_issues").fetchone() == (0,)
     issues.close()

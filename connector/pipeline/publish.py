@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from connector.pipeline.activate import ApplyReport
     from connector.pipeline.understand import Understanding
 
-PRIVATE = frozenset({"email", "phone", "customer_id"})
-"""Columns of ``scored`` that are never published."""
+PRIVATE = frozenset(
+    {
+        *("email", "phone", "customer_id"),
+        # A birth year and a town under one pseudonym often single a person out.
+        *("birth_year", "city", "country", "acquisition_channel", "created_at"),
+    }
+)
+"""Columns of ``scored`` that are never published: scores go out, people do not."""
 
 FOLDER = "published"
 
