@@ -46,7 +46,10 @@ AsOfOption = Annotated[
     str | None,
     typer.Option(
         "--as-of",
-        help="Compute everything as of this day or instant, such as 2026-03-01; overrides project.as_of.",
+        help=(
+            "Compute everything as of this day or instant, such as 2026-03-01;"
+            " overrides project.as_of."
+        ),
         show_default=False,
     ),
 ]

@@ -43,9 +43,8 @@ def console() -> Console:
 def table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
     """A light table; columns named in ``numbers`` stand to the right."""
     made = Table(
-        title=title,
+        title=Text(title, style="bold", no_wrap=True, overflow="ignore"),
         title_justify="left",
-        title_style="bold",
         box=rich.box.SIMPLE_HEAD,
         pad_edge=False,
     )
@@ -110,16 +109,41 @@ def show_plan(plan: Plan, *, passed: bool = False) -> None:
     )
     out.print()
     campaigns = table(
-        "Campaigns", "campaign", "segment", "in segment", "eligible", "treatment", "usual", "no contact",
-        "new", f"cost {header.currency}", "budget",
-        numbers=("in segment", "eligible", "treatment", "usual", "no contact", "new", f"cost {header.currency}", "budget"),
-    )  # fmt: skip
+        "Campaigns",
+        "campaign",
+        "segment",
+        "in segment",
+        "eligible",
+        "treatment",
+        "usual",
+        "no contact",
+        "new",
+        f"cost {header.currency}",
+        "budget",
+        numbers=(
+            "in segment",
+            "eligible",
+            "treatment",
+            "usual",
+            "no contact",
+            "new",
+            f"cost {header.currency}",
+            "budget",
+        ),
+    )
     for c in header.campaigns:
         campaigns.add_row(
-            c.campaign, c.segment, count(c.in_segment), count(c.eligible), count(c.arms.get("treatment", 0)),
-            count(c.arms.get("business_as_usual", 0)), count(c.arms.get("no_contact", 0)),
-            count(sum(c.new_arms.values())), f"{c.cost:,.2f}", "–" if c.budget is None else f"{c.budget:,.2f}",
-        )  # fmt: skip
+            c.campaign,
+            c.segment,
+            count(c.in_segment),
+            count(c.eligible),
+            count(c.arms.get("treatment", 0)),
+            count(c.arms.get("business_as_usual", 0)),
+            count(c.arms.get("no_contact", 0)),
+            count(sum(c.new_arms.values())),
+            f"{c.cost:,.2f}",
+            "–" if c.budget is None else f"{c.budget:,.2f}",
+        )
     out.print(campaigns)
     blocked = table("Not addressed, and why", "campaign", "people", "why", numbers=("people",))
     for c in header.campaigns:
@@ -128,26 +152,58 @@ def show_plan(plan: Plan, *, passed: bool = False) -> None:
     if blocked.row_count:
         out.print(blocked)
     lists = table(
-        "Lists", "destination", "list", "arm", "before", "joins", "leaves", "after", "held", "foreign", "",
+        "Lists",
+        "destination",
+        "list",
+        "arm",
+        "before",
+        "joins",
+        "leaves",
+        "after",
+        "held",
+        "foreign",
+        "",
         numbers=("before", "joins", "leaves", "after", "held", "foreign"),
-    )  # fmt: skip
+    )
     for a in header.audiences:
         lists.add_row(
-            a.destination, a.name, a.arm.replace("_", " "), count(a.before), count(a.joins), count(a.leaves),
-            count(a.after), count(a.held), count(a.foreign), "" if a.status == "kept" else a.status,
-        )  # fmt: skip
+            a.destination,
+            a.name,
+            a.arm.replace("_", " "),
+            count(a.before),
+            count(a.joins),
+            count(a.leaves),
+            count(a.after),
+            count(a.held),
+            count(a.foreign),
+            "" if a.status == "kept" else a.status,
+        )
     out.print(lists)
     records = table(
-        "Properties", "destination", "updates", "new contacts", "cleared", "unchanged", "held", "calls", "minutes",
+        "Properties",
+        "destination",
+        "updates",
+        "new contacts",
+        "cleared",
+        "unchanged",
+        "held",
+        "calls",
+        "minutes",
         numbers=("updates", "new contacts", "cleared", "unchanged", "held", "calls", "minutes"),
-    )  # fmt: skip
+    )
     efforts = {e.destination: e for e in header.efforts}
     for r in header.records:
         effort = efforts.get(r.destination)
         records.add_row(
-            r.destination, count(r.updates), count(r.creates), count(r.clears), count(r.unchanged), count(r.held),
-            count(effort.calls if effort else 0), f"{effort.minutes:.1f}" if effort else "–",
-        )  # fmt: skip
+            r.destination,
+            count(r.updates),
+            count(r.creates),
+            count(r.clears),
+            count(r.unchanged),
+            count(r.held),
+            count(effort.calls if effort else 0),
+            f"{effort.minutes:.1f}" if effort else "–",
+        )
     out.print(records)
     if header.migration:
         show_migration(header.migration)
@@ -268,9 +324,13 @@ def show_people(plan: Plan, limit: int) -> None:
             what = "new contact"
         why = row["reason"].replace("_", " ") + (f": {row['detail']}" if row["detail"] else "")
         made.add_row(
-            row["profile_id"], row["address"], what, row["audience"] or row["destination"],
-            (row["arm"] or "").replace("_", " "), why,
-        )  # fmt: skip
+            row["profile_id"],
+            row["address"],
+            what,
+            row["audience"] or row["destination"],
+            (row["arm"] or "").replace("_", " "),
+            why,
+        )
     console().print(made)
 
 
@@ -307,9 +367,15 @@ def show_run(report: ApplyReport) -> None:
         )
     words = {
         "succeeded": ("Delivered.", "bold green"),
-        "partial": ("Delivered in part; the next run sends what is missing. See `liftline issues`.", "bold yellow"),
-        "held": ("Held: only withdrawals were sent. Look at the plan, then apply with --approve.", "bold yellow"),
-    }  # fmt: skip
+        "partial": (
+            "Delivered in part; the next run sends what is missing. See `liftline issues`.",
+            "bold yellow",
+        ),
+        "held": (
+            "Held: only withdrawals were sent. Look at the plan, then apply with --approve.",
+            "bold yellow",
+        ),
+    }
     text, style = words[report.status]
     if report.status == "held" and not made.row_count:
         text = "Held: nothing was sent. Look at the plan, then apply with --approve."
@@ -342,9 +408,13 @@ def show_history(runs: Sequence[Mapping[str, Any]]) -> None:
                 totals[one["outcome"]] = totals.get(one["outcome"], 0) + one["people"]
         refused = sum(totals.get(name, 0) for name in ("rejected", "suppressed", "missing"))
         made.add_row(
-            run["run_id"], _utc(run["as_of"]), _utc(run["started_at"]), run["status"],
-            count(totals.get("delivered", 0)), count(refused),
-        )  # fmt: skip
+            run["run_id"],
+            _utc(run["as_of"]),
+            _utc(run["started_at"]),
+            run["status"],
+            count(totals.get("delivered", 0)),
+            count(refused),
+        )
     console().print(made if runs else "No run yet. `liftline plan` shows what the first would do.")
 
 
@@ -400,18 +470,30 @@ def show_status(found: Mapping[str, Any]) -> None:
     )
     for row in found["lists"]:
         lists.add_row(
-            row["destination"], row["name"], count(row["people"]), count(row["unconfirmed"]), count(row["blocked"]),
+            row["destination"],
+            row["name"],
+            count(row["people"]),
+            count(row["unconfirmed"]),
+            count(row["blocked"]),
             "" if row["status"] == "present" else row["status"],
-        )  # fmt: skip
+        )
     records = table(
-        "Properties", "destination", "people", "unconfirmed", "blocked", "not known there",
+        "Properties",
+        "destination",
+        "people",
+        "unconfirmed",
+        "blocked",
+        "not known there",
         numbers=("people", "unconfirmed", "blocked", "not known there"),
-    )  # fmt: skip
+    )
     for row in found["records"]:
         records.add_row(
-            row["destination"], count(row["people"]), count(row["unconfirmed"]), count(row["blocked"]),
+            row["destination"],
+            count(row["people"]),
+            count(row["unconfirmed"]),
+            count(row["blocked"]),
             count(row["unknown_there"]),
-        )  # fmt: skip
+        )
     arms = table("Arms, kept for good", "campaign", "epoch", "arm", "people", numbers=("people",))
     for row in found["arms"]:
         arms.add_row(

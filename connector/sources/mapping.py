@@ -154,7 +154,8 @@ def _stage(
         )
     else:
         warehouse.create_view_as(raw, f"SELECT {picks}, ll_left_out, 1 AS ll_n_lines FROM {lines}")
-    # DuckDB describes a view's column in its source's capitals where the alias differs by those only.
+    # DuckDB describes a view's column in its source's capitals where the alias differs by those
+    # only.
     types = {name.lower(): kind for name, kind in warehouse.columns(raw).items()}
 
     typed, unreadable = [], []

@@ -220,3 +220,21 @@ def test_a_changed_consent_reaches_a_waiting_plan(here: Shop) -> None:
         )
     here.run("apply", "kept", "--approve", "all")
     assert all(one["members"] == [] for one in here.sandbox.controls.lists().values())
+
+
+def test_a_misspelt_approval_approves_nothing(here: Shop) -> None:
+    here.run("plan")
+    told = here.run("apply", "--approve", "first_snyc", code=2)
+    assert "first_snyc" in told
+    assert "first_sync" in told
+    assert here.sandbox.controls.lists() == {}
+    assert "nothing was sent" in here.run("apply", code=7)
+
+
+def test_issues_of_a_run_that_never_was_are_not_called_fine(here: Shop) -> None:
+    assert "liftline history" in here.run("issues", "--run", "run-nope", code=6)
+
+
+def test_some_people_are_shown_of_every_list(here: Shop) -> None:
+    shown = here.json("plan", "--people", "8")["people"]
+    assert len({row["audience"] for row in shown}) == 4
