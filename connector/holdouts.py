@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from connector.domain import Arm
@@ -118,7 +118,7 @@ def draw_arms(
         " TEXT, bucket BIGINT,"
         " first_eligible_at TEXT, is_new BOOL)"
     )
-    at = f"{as_of:%Y-%m-%dT%H:%M:%S.%f}Z"
+    at = f"{as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
     if global_draw is not None:
         _assign(
             con,
