@@ -11,6 +11,7 @@ destination stops, and nobody is booked as rejected.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -32,6 +33,7 @@ from connector.errors import (
     AdapterError,
     BatchRejectedError,
     DestinationError,
+    LiftlineError,
     PermanentError,
     TransientError,
 )
@@ -138,41 +140,59 @@ class DestinationPush:
         workers = max(1, self._destination.capabilities.workers)
         in_flight: dict[Future[list[RecordResult]], tuple[Begun, Audience | None]] = {}
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push") as pool:
-            for rows in batches:
-                while len(in_flight) >= workers:
+            try:
+                for rows in batches:
+                    while len(in_flight) >= workers:
+                        self._collect(in_flight)
+                    if self.report.error is not None:
+                        self.report.n_unsent += len(rows)
+                        continue
+                    name = rows[0]["audience"]
+                    audience = None if name is None else audiences.get(name)
+                    if name is not None and audience is None:
+                        self._pass_over(rows)  # the list was found deleted since the plan was made
+                        continue
+                    begun = self._begin(rows, audience, leaving=stage <= Stage.LEAVE)
+                    if begun.accepted:
+                        future = pool.submit(self._deliver, audience, begun.accepted)
+                        in_flight[future] = (begun, audience)
+            finally:
+                # Whatever stops us, what is on its way is waited for, so its answers count.
+                while in_flight:
                     self._collect(in_flight)
-                if self.report.error is not None:
-                    self.report.n_unsent += len(rows)
-                    continue
-                audience = (
-                    audiences[rows[0]["audience"]] if rows[0]["audience"] is not None else None
-                )
-                begun = self._begin(rows, audience, leaving=stage <= Stage.LEAVE)
-                if begun.accepted:
-                    future = pool.submit(self._deliver, audience, begun.accepted)
-                    in_flight[future] = (begun, audience)
-            while in_flight:
-                self._collect(in_flight)
 
     @property
     def destination(self) -> Destination:
         """The adapter that is pushed to."""
         return self._destination
 
-    def release(self, memberships: Mapping[str, Sequence[str]]) -> None:
-        """Forget memberships that are claimed through another address; audience id -> match keys."""
-        for audience_id, keys in memberships.items():
-            self._ledger.release(audience_id, keys)
-
     def flush(self) -> None:
-        """Let a destination that gathers its output write it."""
-        if isinstance(self._destination, Flushes) and self.report.error is None:
-            try:
+        """Let a destination that gathers its output write it, even after an error.
+
+        What the ledger calls delivered must not wait in a journal.
+        """
+        if isinstance(self._destination, Flushes):
+            with self.guarded():
                 self._destination.flush()
-            except DestinationError as error:
-                self.report.error = error
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Give the destination up when its adapter raises anything; the others go on."""
+        try:
+            yield
+        except DestinationError as error:
+            self.report.error = self.report.error or error
+        except LiftlineError as error:
+            wrapped = AdapterError(error.message, hint=error.hint)
+            self.report.error = self.report.error or wrapped
+        except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+            self.report.error = self.report.error or _unexpected(self._destination.name, error)
 
     # ------------------------------------------------------------------ before a request
+    def _pass_over(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        for row in rows:
+            self._issue(_intent(row, {}), None, "skipped", "moved", _NOT_SENT["moved"])
+
     def _begin(
         self, rows: Sequence[Mapping[str, Any]], audience: Audience | None, *, leaving: bool
     ) -> Begun:
@@ -267,11 +287,7 @@ class DestinationPush:
             except DestinationError as error:
                 self.report.error = error
             except Exception as error:  # noqa: BLE001 - an adapter may raise anything; its batch stays unknown
-                # Its text may quote a payload, so only its class is told.
-                self.report.error = AdapterError(
-                    f"the adapter of {self._destination.name} raised {type(error).__name__}.",
-                    hint="The batch is booked as unknown and sent again by the next run; report the adapter.",
-                )
+                self.report.error = _unexpected(self._destination.name, error)
             self._book(begun, audience, results)
 
     def _book(self, begun: Begun, audience: Audience | None, results: list[RecordResult]) -> None:
@@ -348,6 +364,14 @@ def _systemic(error: BatchRejectedError, n_changes: int) -> PermanentError:
         hint=error.hint or "Mend the cause and run again; nobody was booked as rejected.",
         status=error.status,
         request_id=error.request_id,
+    )
+
+
+def _unexpected(name: str, error: Exception) -> AdapterError:
+    """Of an exception that no adapter should raise, the class alone: texts may quote payloads."""
+    return AdapterError(
+        f"the adapter of {name} raised {type(error).__name__}.",
+        hint="What was not confirmed is sent again by the next run; report the adapter.",
     )
 
 

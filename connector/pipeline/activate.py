@@ -7,6 +7,7 @@ argument.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +22,7 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList, load_specs
 from connector.domain import Arm, Audience, Field, FieldType, Outcome, Stage
-from connector.errors import DestinationError, GuardError
+from connector.errors import DestinationError, GuardError, StalePlanError
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
 from connector.ports import DefinesFields, Destination, FindsRecords, ReadsMembers
@@ -498,8 +499,8 @@ def apply_plan(
         progress: Told what goes on.
 
     Raises:
-        StalePlanError: The plan is too old, was applied before, or arms have moved.
-        GuardError: The plan is of another configuration or another state folder.
+        StalePlanError: The plan is too old, a newer one was applied, or arms have moved.
+        GuardError: The plan is of another configuration or another state folder, or was applied.
     """
     journal = Journal(state)
     header = plan.header
@@ -521,38 +522,53 @@ def apply_plan(
         config_digest=header.config_digest,
         now=now,
     )
+    pushes = _pushes(state, activation, plan.totals(), no_longer_permitted or {}, progress)
+    try:
+        return _carry_out(state, activation, plan, pushes, held, run_id=run_id, now=now)
+    except Exception as error:
+        # Whatever stops a run, it must not look as if it were still going on.
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            journal.store_issues(run_id, _issues(pushes), now=now)
+            journal.finish_run(
+                run_id, status="failed", summary={"error": type(error).__name__}, now=now
+            )
+        raise
+
+
+def _carry_out(
+    state: State,
+    activation: Activation,
+    plan: Plan,
+    pushes: Mapping[str, DestinationPush],
+    held: Sequence[Guard],
+    *,
+    run_id: str,
+    now: datetime,
+) -> ApplyReport:
+    journal = Journal(state)
+    header = plan.header
     if not held:
         # Every assignment is on record before the first push, and kept whatever happens next.
-        journal.log_shares(
-            [
-                (d.campaign, d.epoch, arm.value, share)
-                for d in (
-                    *activation.draws,
-                    *([activation.global_draw] if activation.global_draw else []),
-                )
-                for arm, share in d.shares.items()
-            ],
-            config_version=header.config_digest,
-        )
+        journal.log_shares(_shares(activation, header), config_version=header.config_digest)
         journal.log_arms(
-            plan.side_table("new_arms"), run_id=run_id, config_version=header.config_digest
+            plan.side_table("new_arms"),
+            run_id=run_id,
+            config_version=header.config_digest,
+            planned_at=header.created_at,
         )
     totals = plan.totals()
-    pushes = _pushes(state, activation, totals, no_longer_permitted or {}, progress)
     _run_stage(state, pushes, plan, totals, Stage.WITHDRAW, now=now)
     if not held:
         for push in pushes.values():
             _prepare(push, header)
-        _release(plan, pushes)
+        _release(plan, state)
         for stage in (Stage.LEAVE, Stage.RECORDS, Stage.JOIN):
             _run_stage(state, pushes, plan, totals, stage, now=now)
     for push in pushes.values():
         push.flush()
-    reports = tuple(push.report for push in pushes.values())
+    reports = (*(push.report for push in pushes.values()), *_flush_idle(state, activation, pushes))
     report = ApplyReport(run_id, header.plan_id, _status(reports, held), reports, tuple(held))
-    journal.store_issues(
-        run_id, [dataclasses.asdict(issue) for r in reports for issue in r.issues], now=now
-    )
+    journal.store_issues(run_id, _issues(pushes), now=now)
     if not held:
         journal.advance(plan.side_table("labels"), plan.side_table("segment_state"))
         journal.mark_models_applied(header.model_versions, now=now)
@@ -560,6 +576,39 @@ def apply_plan(
     journal.set_plan_status(header.plan_id, "held" if held else "applied")
     journal.finish_run(run_id, status=report.status, summary=report.to_json(), now=now)
     return report
+
+
+def _issues(pushes: Mapping[str, DestinationPush]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(issue) for p in pushes.values() for issue in p.report.issues]
+
+
+def _shares(activation: Activation, header: Header) -> list[tuple[str, int, str, float]]:
+    """The shares that the plan drew with: of the campaigns that ran at its instant, not at ours."""
+    planned = {campaign.campaign for campaign in header.campaigns}
+    draws = [
+        holdouts.Draw(c.name, c.epoch, c.shares) for c in activation.campaigns if c.name in planned
+    ]
+    if activation.global_draw is not None:
+        draws.append(activation.global_draw)
+    return [
+        (draw.campaign, draw.epoch, arm.value, share)
+        for draw in draws
+        for arm, share in draw.shares.items()
+    ]
+
+
+def _flush_idle(
+    state: State, activation: Activation, pushes: Mapping[str, DestinationPush]
+) -> list[DestinationReport]:
+    """Destinations without changes may hold what a killed run had delivered; returns failures."""
+    reports = []
+    for name, adapter in activation.destinations.items():
+        if name not in pushes:
+            push = DestinationPush(adapter, state)
+            push.flush()
+            if push.report.error is not None:
+                reports.append(push.report)
+    return reports
 
 
 def _check_plan(journal: Journal, header: Header, activation: Activation) -> None:
@@ -573,6 +622,12 @@ def _check_plan(journal: Journal, header: Header, activation: Activation) -> Non
         raise GuardError(
             f"the plan {header.plan_id} was applied before.",
             hint="Make a new one with `liftline plan`.",
+        )
+    newer = journal.applied_since(header.created_at)
+    if newer is not None:
+        raise StalePlanError(
+            f"{newer}, which is newer than the plan {header.plan_id}, has been applied.",
+            hint="Make the plan again: what it knows of people is out of date.",
         )
     if header.config_digest != activation.config_digest:
         raise GuardError(
@@ -621,21 +676,20 @@ def _prepare(push: DestinationPush, header: Header) -> None:
         for one in header.fields.get(adapter.name, ())
     ]
     if fields and isinstance(adapter, DefinesFields) and push.report.error is None:
-        try:
+        with push.guarded():
             adapter.ensure_fields(fields)
-        except DestinationError as error:
-            push.report.error = error
 
 
-def _release(plan: Plan, pushes: Mapping[str, DestinationPush]) -> None:
+def _release(plan: Plan, state: State) -> None:
+    """Forget memberships that are certain under another address of the same record."""
     released: dict[str, dict[str, list[str]]] = {}
     for row in plan.side_table("released").to_pylist():
         released.setdefault(row["destination"], {}).setdefault(row["audience_id"], []).append(
             row["match_key"]
         )
     for destination, memberships in released.items():
-        if destination in pushes:
-            pushes[destination].release(memberships)
+        for audience_id, keys in memberships.items():
+            Ledger(state, destination).release(audience_id, keys)
 
 
 def _run_stage(
@@ -651,14 +705,10 @@ def _run_stage(
         if not totals.get((name, stage)):
             continue
         adapter = push.destination
+        audiences: dict[str, Audience] = {}
         if push.report.error is None:
-            try:
+            with push.guarded():
                 audiences = _audiences(state, adapter, plan, stage, now=now)
-            except DestinationError as error:
-                push.report.error = error
-                audiences = {}
-        else:
-            audiences = {}
         able = adapter.capabilities
         batches = document.batches(
             plan,

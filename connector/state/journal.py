@@ -113,6 +113,16 @@ class Journal:
                 sa.select(schema.plans.c.status).where(schema.plans.c.plan_id == plan_id)
             )
 
+    def applied_since(self, created_at: datetime) -> str | None:
+        """A plan that was made later and has been applied, if there is one."""
+        plans = schema.plans
+        with self._engine.connect() as connection:
+            return connection.scalar(
+                sa.select(plans.c.plan_id)
+                .where(plans.c.created_at > utc_text(created_at), plans.c.status == "applied")
+                .limit(1)
+            )
+
     def set_plan_status(self, plan_id: str, status: str) -> None:
         """Write down what became of a plan."""
         with self._engine.begin() as connection:
@@ -137,13 +147,21 @@ class Journal:
         )
 
     # ------------------------------------------------------------------ arms
-    def log_arms(self, new_arms: pa.Table, *, run_id: str, config_version: str) -> int:
+    def log_arms(
+        self,
+        new_arms: pa.Table,
+        *,
+        run_id: str,
+        config_version: str,
+        planned_at: datetime | None = None,
+    ) -> int:
         """Append assignments; whoever has an arm keeps it.
 
         Args:
             new_arms: Columns campaign, epoch, profile_id, arm, bucket, first_eligible_at.
             run_id: The run that assigns.
             config_version: Digest of the configuration that the shares are from.
+            planned_at: When the arms were drawn; people merged since then have no arm of their own.
 
         Returns:
             How many were new.
@@ -152,10 +170,17 @@ class Journal:
             StalePlanError: The log holds another arm for one of them: another plan was applied in between.
         """
         table = schema.assignments
+        merged = set() if planned_at is None else self._merged_since(planned_at)
         with self._engine.begin() as connection:
             before = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
             for batch in new_arms.to_batches(max_chunksize=20_000):
                 rows = batch.to_pylist()
+                if merged and not merged.isdisjoint(row["profile_id"] for row in rows):
+                    raise StalePlanError(
+                        "two people of the plan have turned out to be one since it was made, and"
+                        " keep the earlier arm of the two.",
+                        hint="Make the plan again.",
+                    )
                 connection.execute(
                     upsert(table).on_conflict_do_nothing(),
                     [row | {"config_version": config_version, "run_id": run_id} for row in rows],
@@ -178,6 +203,17 @@ class Journal:
                         )
             after = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
         return after - before
+
+    def _merged_since(self, moment: datetime) -> set[str]:
+        """Profiles that merged after an instant, on either side."""
+        table = schema.profile_merges
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(table.c.from_profile_id, table.c.into_profile_id).where(
+                    table.c.at > utc_text(moment)
+                )
+            )
+            return {profile for row in rows for profile in row}
 
     def log_shares(
         self, shares: Iterable[tuple[str, int, str, float]], *, config_version: str
@@ -204,7 +240,16 @@ class Journal:
         joined = [dict(row) for row in merges]
         with self._engine.begin() as connection:
             if keys:
-                connection.execute(upsert(schema.profile_keys).on_conflict_do_nothing(), keys)
+                # An address may have gone over to another person; a stale owner would be merged
+                # with whoever next uses it.
+                statement = upsert(schema.profile_keys)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["kind", "key_digest"],
+                        set_={"profile_id": statement.excluded.profile_id},
+                    ),
+                    keys,
+                )
             table = schema.profile_merges
             for row in joined:
                 connection.execute(

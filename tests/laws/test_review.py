@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
 from connector.audiences.specs import DestinationSpec
-from connector.domain import Action, Arm, Audience, Capabilities, Change, Outcome, RecordResult
-from connector.errors import PermanentError
+from connector.domain import (
+    Action,
+    Arm,
+    Audience,
+    Capabilities,
+    Change,
+    Field,
+    FieldType,
+    Outcome,
+    RecordResult,
+)
+from connector.errors import ConfigError, PermanentError, StalePlanError
 from connector.pipeline import activate
 from connector.plan.summary import GuardLimits
+from connector.state.database import utc_text
+from connector.state.journal import Journal
 from connector.state.ledger import Ledger
-from tests.laws.world import Engine, Faults, Killed, Person, Vendor, World, campaign
+from tests.laws.world import (
+    NO_GUARDS,
+    START,
+    Engine,
+    Faults,
+    Killed,
+    Person,
+    Vendor,
+    World,
+    campaign,
+)
 
 LIST = "world | winback"
 
@@ -299,3 +324,195 @@ def test_errors_of_the_state_quote_no_address(engine: Engine) -> None:
             sa.text("SELECT nothing FROM nowhere WHERE a = :a"), {"a": "c1@example.com"}
         )
     assert "example.com" not in str(caught.value)
+
+
+# ---------------------------------------------------------------------- runs and plans
+class Gathering(Vendor):
+    """A vendor that shows what was pushed only when it is flushed, such as a file."""
+
+    n_flushed = 0
+
+    def flush(self) -> None:
+        self.n_flushed += 1
+
+
+def test_what_a_killed_run_gathered_is_written_by_the_next_even_without_changes(
+    tmp_path: Path,
+) -> None:
+    vendor = Gathering()
+    engine = Engine(tmp_path, populate(vendor))
+    engine.sync()
+    vendor.n_flushed = 0
+    assert engine.plan().header.n_changes == 0
+    engine.sync()
+    assert vendor.n_flushed == 1
+    engine.close()
+
+
+def test_what_was_delivered_is_written_although_the_destination_was_given_up(
+    tmp_path: Path,
+) -> None:
+    vendor = Gathering()
+    engine = Engine(tmp_path, populate(vendor))
+    vendor.faults = Faults(lost_after=1.0)
+    assert engine.sync().status == "partial"
+    assert vendor.n_flushed == 1
+    engine.close()
+
+
+@pytest.mark.parametrize("method", ["ensure_fields", "ensure_audience", "flush"])
+@pytest.mark.parametrize("error", [ConfigError("no such field"), RuntimeError("c1@example.com")])
+def test_an_adapter_that_raises_anything_ends_its_part_of_the_run_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    vendor = Gathering()
+    engine = Engine(tmp_path, populate(vendor))
+    known = engine.activation
+
+    def activation(limits: GuardLimits) -> activate.Activation:
+        field = Field("score", "Score", FieldType.NUMBER)
+        return dataclasses.replace(known(limits), fields={"vendor": [field]})
+
+    monkeypatch.setattr(engine, "activation", activation)
+    monkeypatch.setattr(vendor, method, fail, raising=False)
+    report = engine.sync()
+    assert report.status == "partial"
+    assert "example.com" not in str(report.errors[0])
+    assert [run["status"] for run in Journal(engine.state).runs()] == ["partial"]
+    monkeypatch.undo()
+    assert engine.sync().status == "succeeded"
+    engine.close()
+
+
+def test_a_run_that_breaks_is_booked_as_failed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Journal, "advance", fail)
+    with pytest.raises(RuntimeError, match="broken"):
+        engine.sync()
+    assert [run["status"] for run in Journal(engine.state).runs()] == ["failed"]
+
+
+def test_answers_on_their_way_are_booked_when_the_run_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = Vendor(workers=4)
+    engine = Engine(tmp_path, populate(vendor))
+    plan = engine.plan()
+    begin, calls = Ledger.begin, []
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return begin(*args, **options)
+
+    monkeypatch.setattr(Ledger, "begin", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.apply(plan)
+    rows = engine.state.arrow({"r": "SELECT presence FROM records"})["r"].to_pylist()
+    assert len(vendor.pushed) == 15
+    assert sorted(row["presence"] for row in rows) == ["no"] * 25 + ["yes"] * 15
+    engine.close()
+
+
+def test_a_plan_is_refused_once_a_newer_one_was_applied(engine: Engine, world: World) -> None:
+    old = engine.plan()
+    for person in world.people.values():
+        person.segments = set()
+    engine.sync()
+    with pytest.raises(StalePlanError, match="newer than the plan"):
+        engine.apply(old)
+    assert emails(world) == set()
+
+
+def test_a_plan_is_refused_whose_people_have_merged_meanwhile(engine: Engine, world: World) -> None:
+    spec = world.campaigns[0]
+    kept = next(p for p in world.people.values() if world.draw(spec, p) is Arm.TREATMENT)
+    gone = next(p for p in world.people.values() if world.draw(spec, p) is Arm.NO_CONTACT)
+    plan = engine.plan()
+    del world.people[gone.profile_id]
+    world.merges.append((gone.profile_id, kept.profile_id))
+    engine.now += timedelta(minutes=1)
+    engine.plan()
+    with pytest.raises(StalePlanError, match="turned out to be one"):
+        engine.apply(plan)
+    assert world.vendor.pushed == []
+    assert engine.sync().status == "succeeded"
+    assert engine.plan().header.n_changes == 0
+
+
+def test_a_held_plan_can_be_approved_later(engine: Engine, world: World) -> None:
+    engine.sync()
+    first, *others = treated(world)
+    first.consent = "withdrawn"
+    for person in others:
+        person.segments = set()
+    plan = engine.plan(GuardLimits())
+    assert engine.apply(plan, limits=GuardLimits()).status == "held"
+    assert emails(world) == {person.email for person in others}
+    report = engine.apply(
+        plan, limits=GuardLimits(), approved={"removals_above"}, approver="somebody"
+    )
+    assert report.status == "succeeded"
+    assert emails(world) == set()
+    assert engine.plan().header.n_changes == 0
+
+
+def test_a_list_lost_between_two_plans_stops_nothing_else(engine: Engine, world: World) -> None:
+    engine.sync()
+    person, other = treated(world)[:2]
+    person.segments, other.score = set(), 1000
+    plan = engine.plan()
+    world.vendor.lists.clear()
+    engine.plan()
+    report = engine.apply(plan)
+    assert report.errors == []
+    assert world.vendor.by_email(other.email).properties["score"] == 1000
+
+
+# ---------------------------------------------------------------------- arms
+def test_shares_are_kept_of_a_campaign_that_ends_before_its_plan_is_applied(
+    engine: Engine, world: World
+) -> None:
+    plan = engine.plan()
+    world.campaigns[0] = dataclasses.replace(world.campaigns[0], active=False)
+    engine.apply(plan)
+    rows = engine.state.arrow(
+        {
+            "n": "SELECT count(*) AS n FROM assignments a WHERE NOT EXISTS (SELECT 1 FROM"
+            " arm_shares s WHERE s.campaign = a.campaign AND s.epoch = a.epoch"
+            " AND s.config_version = a.config_version AND s.arm = a.arm)"
+        }
+    )
+    assert rows["n"].to_pylist() == [{"n": 0}]
+
+
+def test_the_clock_of_an_arm_is_in_utc_whatever_the_zone_of_the_instant(engine: Engine) -> None:
+    engine.load()
+    as_of = START.astimezone(ZoneInfo("Asia/Tokyo"))
+    plan = activate.make_plan(
+        engine.con,
+        engine.state,
+        engine.activation(NO_GUARDS),
+        as_of=as_of,
+        now=START,
+        folder=engine.folder / "plans",
+    )
+    times = plan.side_table("new_arms").column("first_eligible_at").to_pylist()
+    assert set(times) == {utc_text(START)}
+
+
+def test_an_address_that_changed_hands_merges_nobody_later(engine: Engine) -> None:
+    journal = Journal(engine.state)
+    for owner in ("p_first", "p_second"):
+        key = {"kind": "email", "key_digest": "d", "profile_id": owner}
+        journal.learn_people([key], [], now=START)
+    rows = engine.state.arrow({"k": "SELECT profile_id FROM profile_keys"})["k"].to_pylist()
+    assert rows == [{"profile_id": "p_second"}]
