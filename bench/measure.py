@@ -11,9 +11,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -26,7 +25,7 @@ class Measure:
         name: What was measured.
         measured: The figure, with its unit.
         floor: What it is held against in the same run; empty when the bar is absolute.
-        ratio: Measured against the floor; None when there is no floor.
+        ratio: Measured against the floor, with its spread; empty when there is no floor.
         bar: What is asked; empty for a figure that is only told.
         ok: Whether the bar is met.
     """
@@ -34,7 +33,7 @@ class Measure:
     name: str
     measured: str
     floor: str = ""
-    ratio: float | None = None
+    ratio: str = ""
     bar: str = ""
     ok: bool = True
 
@@ -52,23 +51,43 @@ class Timer:
         self.seconds = time.perf_counter() - self._began
 
 
-@contextmanager
-def timed(into: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds of what runs within ``with`` to ``into[name]``."""
-    timer = Timer()
-    with timer:
-        yield
-    into[name] = into.get(name, 0.0) + timer.seconds
+@dataclass(frozen=True)
+class Race:
+    """Two works that took turns, so that both met the same noise.
+
+    Attributes:
+        seconds: Median of the work.
+        floor_s: Median of the floor.
+        ratios: Of each round.
+    """
+
+    seconds: float
+    floor_s: float
+    ratios: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median of the rounds."""
+        return median(self.ratios)
+
+    @property
+    def spread(self) -> str:
+        """Least and most of the rounds."""
+        return f"{min(self.ratios):.1f}-{max(self.ratios):.1f}"
 
 
-def median_s(work: Callable[[], object], times: int) -> float:
-    """Median seconds of doing it several times."""
-    seconds = []
-    for _ in range(times):
-        with Timer() as timer:
+def race(work: Callable[[], object], floor: Callable[[], object], rounds: int) -> dict[str, Any]:
+    """Let both take turns; the result is the :class:`Race` as plain values."""
+    pairs = []
+    for _ in range(rounds):
+        with Timer() as slow:
             work()
-        seconds.append(timer.seconds)
-    return median(seconds)
+        with Timer() as fast:
+            floor()
+        pairs.append((slow.seconds, fast.seconds))
+    return asdict(
+        Race(median(s for s, _ in pairs), median(f for _, f in pairs), [s / f for s, f in pairs])
+    )
 
 
 def peak_gb() -> float:

@@ -7,24 +7,35 @@ people to get to the starting line would take longer than every bench together.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import adbc_driver_sqlite.dbapi as adbc
 import duckdb
 
-from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec
+from connector import holdouts
+from connector.audiences import desired, eligibility, reach
+from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, load_specs
 from connector.domain import Arm
 from connector.pipeline.activate import Activation
 from connector.plan.summary import GuardLimits
 from connector.ports import Destination
+from connector.state import schema
 from connector.state.database import State
 from connector.warehouse.duckdb import DuckDBWarehouse, Settings
 
 AS_OF = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
 VENDOR = "hubspot"
-PROPERTIES = {"rfm_group": "rfm.group", "orders_365d": "orders_365d", "spend_365d": "monetary_365d"}
+LIST_NAME = "bench | everybody"
+LIST_ID = "77"
+PROPERTIES = {
+    "rfm_group": "rfm.group",
+    "orders_365d": "orders_365d",
+    "spend_365d": "monetary_365d",
+}
 NO_GUARDS = GuardLimits(
     removals_above=9.0,
     additions_above=9e9,
@@ -44,7 +55,7 @@ def workspace(folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def make_people(con: duckdb.DuckDBPyConnection, n_people: int, *, score: int = 0) -> None:
-    """Create the relations that planning reads; a higher ``score`` changes everybody's properties."""
+    """Create the relations that planning reads; another ``score`` changes all properties."""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE profiles AS
@@ -71,7 +82,8 @@ def make_people(con: duckdb.DuckDBPyConnection, n_people: int, *, score: int = 0
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE segment_members AS
-        SELECT 'everybody' AS segment, profile_id, 'orders_365d = ' || orders_365d AS reason FROM scored
+        SELECT 'everybody' AS segment, profile_id, 'orders_365d = ' || orders_365d AS reason
+        FROM scored
         """
     )
 
@@ -79,11 +91,13 @@ def make_people(con: duckdb.DuckDBPyConnection, n_people: int, *, score: int = 0
 def activation(
     destination: Destination, *, properties: Mapping[str, str] = PROPERTIES, with_lists: bool = True
 ) -> Activation:
-    """One vendor that is addressed by record ids; with lists, one campaign that treats everybody."""
+    """One vendor, addressed by record ids; with lists, one campaign that treats everybody."""
     campaigns: Sequence[CampaignSpec] = ()
     if with_lists:
-        lists = (ListSpec(VENDOR, Arm.TREATMENT, "bench | everybody"),)
-        campaigns = (CampaignSpec("everybody", "everybody", (VENDOR,), {Arm.TREATMENT: 1.0}, lists),)
+        lists = (ListSpec(VENDOR, Arm.TREATMENT, LIST_NAME),)
+        campaigns = (
+            CampaignSpec("everybody", "everybody", (VENDOR,), {Arm.TREATMENT: 1.0}, lists),
+        )
     return Activation(
         project="bench",
         currency="EUR",
@@ -107,38 +121,60 @@ def activation(
     )
 
 
-def know_everybody(
-    state: State, con: duckdb.DuckDBPyConnection, record_ids: str = "CAST(rowid + 1 AS TEXT)"
-) -> None:
-    """Fill the ledger with everybody's record id, nothing delivered yet."""
-    _fill(
-        state,
-        con,
-        "records",
+def know_everybody(con: duckdb.DuckDBPyConnection, record_ids: Sequence[str] | None = None) -> None:
+    """Let the workspace know everybody's record id, as after a look-up; nothing is delivered yet.
+
+    Args:
+        con: The workspace, with an empty state loaded.
+        record_ids: In the order of people; counted from 1 when None.
+    """
+    record_id = "CAST(n AS TEXT)" if record_ids is None else "list_extract($ids, n)"
+    con.execute(
         f"""
-        SELECT '{VENDOR}' AS destination, md5(email) AS match_key, profile_id, email AS match_value,
-            {record_ids} AS record_id, 'no' AS presence, NULL AS fingerprint, '[]' AS fields, NULL AS blocked_fingerprint,
-            NULL AS blocked_code, NULL AS checked_at, 1 AS version
-        FROM profiles ORDER BY match_key
+        INSERT INTO st_records
+        SELECT '{VENDOR}', md5(email), profile_id, email, {record_id}, 'no', NULL, '[]', NULL,
+            NULL, NULL, 1
+        FROM (SELECT *, CAST(substr(customer_id, 2) AS BIGINT) + 1 AS n FROM profiles)
         """,
+        {} if record_ids is None else {"ids": list(record_ids)},
     )
 
 
-def deliver(state: State, con: duckdb.DuckDBPyConnection, *, audience_id: str) -> None:
-    """Fill the ledger and the log of arms as if the plan in the workspace had been carried out."""
-    with sqlite3.connect(state.folder / "state.db") as database:
-        database.execute("DELETE FROM records")
-        database.execute(
-            "INSERT INTO audiences VALUES (?, 'bench | everybody', ?, 'everybody', 'treatment', 'present', '')",
-            (VENDOR, audience_id),
+def decide(con: duckdb.DuckDBPyConnection, plan: Activation) -> None:
+    """The steps of planning from a loaded state to what is wanted, without asking the vendor."""
+    load_specs(con, plan.destination_specs, plan.campaigns, plan.priority_lists)
+    reach.build_reach(con)
+    reach.apply_records(con)
+    eligibility.build_candidates(con)
+    holdouts.draw_arms(con, salt=plan.salt, draws=plan.draws, global_draw=None, as_of=AS_OF)
+    desired.build_want_memberships(con)
+    desired.build_want_records(con, plan.destination_specs, plan.campaigns)
+
+
+def deliver(state: State, con: duckdb.DuckDBPyConnection) -> None:
+    """Fill the ledger and the log of arms as if what is wanted had been delivered."""
+    if con.execute("SELECT 1 FROM want_memberships LIMIT 1").fetchone():
+        state.insert(
+            schema.audiences,
+            [
+                {
+                    "destination": VENDOR,
+                    "name": LIST_NAME,
+                    "audience_id": LIST_ID,
+                    "campaign": "everybody",
+                    "arm": Arm.TREATMENT.value,
+                    "status": "present",
+                    "since": "",
+                }
+            ],
         )
-    database.close()
     _fill(
         state,
         con,
         "records",
         """
-        SELECT destination, match_key, profile_id, match_value, record_id, 'yes', fingerprint, fields, NULL, NULL, NULL, 1
+        SELECT destination, match_key, profile_id, match_value, record_id, 'yes' AS presence,
+            fingerprint, fields, 1 AS version
         FROM want_records ORDER BY match_key
         """,
     )
@@ -147,7 +183,8 @@ def deliver(state: State, con: duckdb.DuckDBPyConnection, *, audience_id: str) -
         con,
         "memberships",
         f"""
-        SELECT destination, '{audience_id}', match_key, profile_id, 'yes', claims, NULL, NULL, 1
+        SELECT destination, '{LIST_ID}' AS audience_id, match_key, profile_id, 'yes' AS presence,
+            claims, 1 AS version
         FROM want_memberships ORDER BY match_key
         """,
     )
@@ -155,19 +192,36 @@ def deliver(state: State, con: duckdb.DuckDBPyConnection, *, audience_id: str) -
         state,
         con,
         "assignments",
-        "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at, 'bench', 'bench' FROM arms"
-        " ORDER BY profile_id",
+        "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at,"
+        " 'bench' AS config_version, 'bench' AS run_id FROM arms ORDER BY profile_id",
     )
-    _fill(state, con, "segment_state", "FROM new_segment_state ORDER BY profile_id")
+    _fill(
+        state,
+        con,
+        "segment_state",
+        "SELECT segment, profile_id, 1 AS is_member, '' AS since, 1 AS streak, '' AS last_as_of"
+        " FROM segment_members ORDER BY profile_id",
+    )
+
+
+def disturb(con: duckdb.DuckDBPyConnection) -> None:
+    """One person in a hundred has new properties, one in two hundred leaves the segment."""
+    con.execute(
+        "UPDATE scored SET orders_365d = orders_365d + 100 WHERE hash(profile_id) % 100 = 0"
+    )
+    con.execute("DELETE FROM segment_members WHERE hash(profile_id) % 200 = 1")
+
+
+def forget_members(state: State) -> None:
+    """One person in two hundred is not on the list yet."""
+    state.engine.dispose()
+    with contextlib.closing(sqlite3.connect(state.folder / "state.db")) as database, database:
+        database.execute("DELETE FROM memberships WHERE rowid % 200 = 3")
 
 
 def _fill(state: State, con: duckdb.DuckDBPyConnection, table: str, sql: str) -> None:
     state.engine.dispose()
-    database = sqlite3.connect(state.folder / "state.db")
-    database.execute("PRAGMA synchronous = OFF")
-    rows = con.execute(sql)
-    marks = ", ".join("?" * len(rows.description))
-    with database:
-        while batch := rows.fetchmany(100_000):
-            database.executemany(f"INSERT INTO {table} VALUES ({marks})", batch)
-    database.close()
+    rows = con.sql(sql).to_arrow_reader(100_000)
+    with adbc.connect(str(state.folder / "state.db")) as database, database.cursor() as cursor:
+        cursor.adbc_ingest(table, rows, mode="append")
+        database.commit()
