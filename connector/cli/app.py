@@ -262,9 +262,9 @@ def explain(
     if output is Output.JSON:
         emit(found.to_json())
         return
-    from connector.cli import views
+    from connector.cli.person import show_explanation
 
-    views.show_explanation(found)
+    show_explanation(found)
 
 
 @app.command()

@@ -17,7 +17,6 @@ from connector.report.words import BLOCKED, ISSUES, OUTCOMES, left_out, phrase
 
 if TYPE_CHECKING:
     from connector.pipeline.activate import ApplyReport
-    from connector.pipeline.explain import Explanation
     from connector.plan.document import Header, Plan
 
 KEPT_MEASURES = frozenset(
@@ -502,29 +501,3 @@ def show_status(found: Mapping[str, Any]) -> None:
     for made in (lists, records, arms):
         if made.row_count:
             out.print(made)
-
-
-def show_explanation(found: Explanation) -> None:
-    """One person, block by block."""
-    out = console()
-    _show_tree(out, found.to_json(), indent=0)
-
-
-def _show_tree(out: Console, value: object, *, indent: int) -> None:
-    pad = "  " * indent
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            label = str(key).replace("_", " ")
-            if isinstance(inner, Mapping | list | tuple) and inner:
-                out.print(Text(f"{pad}{label}", style="bold"))
-                _show_tree(out, inner, indent=indent + 1)
-            elif inner not in (None, "", [], {}, ()):
-                out.print(Text(f"{pad}{label}: {inner}"))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            if isinstance(inner, Mapping):
-                head, *rest = inner.items()
-                out.print(Text(f"{pad}- {head[1]}"))
-                _show_tree(out, dict(rest), indent=indent + 1)
-            else:
-                out.print(Text(f"{pad}- {inner}"))

@@ -18,7 +18,7 @@ from connector.audiences import reach
 from connector.audiences.specs import load_specs
 from connector.config import Config, load_config
 from connector.domain import Stage
-from connector.errors import ConfigError
+from connector.errors import ConfigError, PlanError
 from connector.models.rfm import Migration
 from connector.pipeline import activate, publish, specs
 from connector.pipeline.understand import Understanding, open_warehouse, remember, understand
@@ -302,7 +302,7 @@ class Project:
     def _newest_plan(self) -> Path:
         folders = sorted((self.state.folder / "plans").glob("plan-*/plan.json"))
         if not folders:
-            raise ConfigError(
+            raise PlanError(
                 f"there is no plan in {self.state.folder / 'plans'}.",
                 hint="Run `liftline plan` first.",
             )

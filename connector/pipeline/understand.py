@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.config import Config
 from connector.domain import Finding, Level
+from connector.errors import ModelError
 from connector.features.build import FeatureMeta, build_features
 from connector.features.orders import orders_pack, rfm_pack
 from connector.models import rfm, store
@@ -295,7 +296,7 @@ def _rfm(
     as_of: datetime,
     retrain: bool,
 ) -> tuple[rfm.RfmModel, int | None]:
-    """The stored model, or a new one where the settings ask for it; a changed map needs no refit."""
+    """The stored model, or a new one where it is due; a changed map needs no refit."""
     stored = journal.model(RFM)
     if stored is None or retrain or _due(config, spec, stored, as_of=as_of):
         return rfm.fit(warehouse, spec, as_of=as_of), None
@@ -369,7 +370,11 @@ def _migration(
     applied = journal.model(RFM, applied=True)
     if applied is None:
         return ()
-    before = store.loads(applied[1])
+    try:
+        before = store.loads(applied[1])
+    except ModelError:
+        # It cannot be read any more, so nobody can say whom its successor moves.
+        return ()
     if before == model:
         return ()
     return tuple(m for m in rfm.migration(warehouse, before, model) if m.before != m.after)

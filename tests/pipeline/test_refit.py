@@ -13,6 +13,7 @@ import pytest
 
 from connector.config import parse_config
 from connector.demo import shop, story
+from connector.errors import ModelError
 from connector.models import store
 from connector.pipeline.project import Project
 
@@ -159,3 +160,16 @@ def test_a_changed_map_moves_people_without_a_refit(
             ("lapsed", "asleep")
         }
         assert store.loads(renamed.journal.model("rfm")[1]).recency == cuts
+
+
+def test_training_is_the_way_out_of_a_model_that_cannot_be_read(
+    opened: Callable[[str], Project],
+) -> None:
+    project = opened("with_training")
+    project.sync()
+    with project.state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE models SET document = '{\"format\": 99}'")
+    with pytest.raises(ModelError, match="liftline train"):
+        project.plan()
+    assert project.train() == ()
+    assert project.plan().header.n_changes == 0

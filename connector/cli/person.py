@@ -1,0 +1,110 @@
+"""``liftline explain`` on a terminal: one person, the answer first, then why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from connector.cli.views import console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from connector.pipeline.explanation import Condition, Explanation, SegmentView
+
+CAMPAIGN_MARKS = {
+    "addressed": ("✓", "green"),
+    "held_out": ("○", "cyan"),
+    "blocked": ("✗", "yellow"),
+    "not_in_segment": ("·", "dim"),
+    "not_running": ("·", "dim"),
+}
+HOLDS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+
+
+def show_explanation(found: Explanation) -> None:
+    """One person, block by block."""
+    out = console()
+    person = found.person
+    accounts = f", {person.accounts} accounts" if person.accounts > 1 else ""
+    since = f", customer since {_day(person.since)}" if person.since else ""
+    out.print(
+        Text.assemble(
+            (person.profile_id, "bold"), f"  {person.address or 'no address'}{accounts}{since}"
+        )
+    )
+    if person.former_ids:
+        out.print(Text(f"  merged from {', '.join(person.former_ids)}", style="dim"))
+
+    rfm = found.rfm
+    _head(out, f"RFM group: {rfm.group}")
+    if rfm.previous_group:
+        out.print(f"  before: {rfm.previous_group}; this one since {_day(rfm.group_since)}")
+    for score in rfm.scores:
+        out.print(f"  {score.words}")
+    if rfm.words:
+        out.print(Text(f"  {rfm.words}", style="dim"))
+
+    _head(out, "Campaigns")
+    for campaign in found.campaigns:
+        mark, colour = CAMPAIGN_MARKS.get(campaign.status, ("·", ""))
+        out.print(
+            Text.assemble(
+                (f"  {mark} ", colour), (campaign.campaign, "bold"), f"  {campaign.why}"
+            )
+        )
+    out.print(Text(f"  {found.global_holdout}", style="dim"))
+
+    _head(out, "Segments")
+    for segment in found.segments:
+        _segment(out, segment)
+
+    _head(out, "Permission")
+    for consent in found.consents:
+        out.print(f"  {consent.destination}: {consent.words}")
+    for exclusion in found.exclusions:
+        out.print(f"  on the exclusion list {exclusion.name} ({exclusion.applies_to})")
+
+    _head(out, "Destinations")
+    for destination in found.destinations:
+        out.print(Text.assemble(("  " + destination.destination, "bold"), f"  {destination.words}"))
+        for one in destination.lists:
+            state = {"yes": "on", "maybe": "perhaps on", "no": "not on"}[one.presence]
+            refused = f", refused: {one.blocked}" if one.blocked else ""
+            out.print(f"    {state} the list {one.name}{refused}")
+        if destination.blocked:
+            out.print(f"    properties refused: {destination.blocked}")
+        for issue in destination.issues:
+            out.print(Text(f"    {_day(issue.at)}: {issue.words} ({issue.code})", style="dim"))
+
+
+def _segment(out: Console, segment: SegmentView) -> None:
+    mark, colour = ("✓", "green") if segment.member else ("·", "dim")
+    since = f" since {_day(segment.since)}" if segment.since else ""
+    state = f"member{since}" if segment.member else "not a member"
+    out.print(Text.assemble((f"  {mark} ", colour), (segment.segment, "bold"), f"  {state}"))
+    for condition in segment.conditions:
+        out.print(_condition(condition))
+    change = segment.to_leave if segment.member else segment.to_enter
+    if change:
+        verb = "leaves" if segment.member else "enters"
+        out.print(Text(f"      {verb} when {' and '.join(change)}", style="dim"))
+
+
+def _condition(condition: Condition) -> Text:
+    mark, colour = HOLDS[condition.holds]
+    value = f"  (now {condition.value})" if condition.value else ""
+    if condition.holds is None:
+        value = "  (not known)"
+    return Text.assemble((f"      {mark} ", colour), condition.text, (value, "dim"))
+
+
+def _head(out: Console, text: str) -> None:
+    out.print()
+    out.print(Text(text, style="bold"))
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else "the first run"
