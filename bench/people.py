@@ -153,7 +153,7 @@ def decide(con: duckdb.DuckDBPyConnection, plan: Activation) -> None:
 
 def deliver(state: State, con: duckdb.DuckDBPyConnection) -> None:
     """Fill the ledger and the log of arms as if what is wanted had been delivered."""
-    if con.execute("SELECT 1 FROM want_memberships LIMIT 1").fetchone():
+    if con.execute("SELECT name FROM want_memberships GROUP BY name").fetchall():
         state.insert(
             schema.audiences,
             [

@@ -106,7 +106,8 @@ def build_look_ups(con: duckdb.DuckDBPyConnection, *, now: datetime) -> dict[str
                 AND m.match_key = k.match_key AND m.presence <> 'no'
             WHERE k.record_id IS NULL AND (k.presence <> 'no' OR m.match_key IS NOT NULL)
         )
-        SELECT * FROM unknown UNION SELECT * FROM stranded
+        SELECT row_number() OVER (ORDER BY destination, match_key, profile_id) AS place, *
+        FROM (SELECT * FROM unknown UNION SELECT * FROM stranded)
         """
     )
     return dict(
@@ -118,11 +119,14 @@ def look_ups(
     con: duckdb.DuckDBPyConnection,
 ) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     """Whom to ask about: a destination with match keys, profile ids and match values."""
-    rows = con.execute(
-        "SELECT destination, match_key, profile_id, match_value FROM look_ups"
-        " ORDER BY destination, match_key, profile_id"
-    )
-    while batch := rows.fetchmany(LOOK_UPS_AT_ONCE):
+    last = con.execute("SELECT coalesce(max(place), 0) FROM look_ups").fetchall()[0][0]
+    for start in range(0, last, LOOK_UPS_AT_ONCE):
+        # A statement for each batch: between two the vendor is asked, and that may fail.
+        batch = con.execute(
+            "SELECT destination, match_key, profile_id, match_value FROM look_ups"
+            " WHERE place > ? AND place <= ? ORDER BY place",
+            [start, start + LOOK_UPS_AT_ONCE],
+        ).fetchall()
         for destination, people in itertools.groupby(batch, key=lambda row: str(row[0])):
             yield destination, [(key, profile, value) for _, key, profile, value in people]
 
