@@ -22,7 +22,7 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList, load_specs
 from connector.domain import Arm, Audience, Field, FieldType, Outcome, Stage
-from connector.errors import DestinationError, GuardError, StalePlanError
+from connector.errors import DestinationError, GuardError
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
 from connector.ports import DefinesFields, Destination, FindsRecords, ReadsMembers
@@ -276,20 +276,24 @@ def _resolve_assignments(con: duckdb.DuckDBPyConnection) -> None:
 _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "st_records": (
         "records",
-        ("destination", "match_key", "profile_id", "match_value", "record_id", "presence", "fingerprint", "fields",
-         "blocked_fingerprint", "blocked_code", "checked_at", "version"),
+        ("destination", "match_key", "profile_id", "match_value", "record_id", "presence",
+         "fingerprint", "fields", "blocked_fingerprint", "blocked_code", "checked_at", "version"),
     ),
     "st_memberships": (
         "memberships",
-        ("destination", "audience_id", "match_key", "profile_id", "presence", "claims", "blocked_fingerprint",
-         "blocked_code", "version"),
+        ("destination", "audience_id", "match_key", "profile_id", "presence", "claims",
+         "blocked_fingerprint", "blocked_code", "version"),
     ),
-    "st_audiences": ("audiences", ("destination", "name", "audience_id", "campaign", "arm", "status")),
+    "st_audiences": (
+        "audiences", ("destination", "name", "audience_id", "campaign", "arm", "status")
+    ),
     "st_foreign": ("foreign_members", ("destination", "audience_id", "member")),
     "st_merges": ("profile_merges", ("from_profile_id", "into_profile_id")),
     "st_labels": ("labels", ("model", "profile_id", "label")),
     "st_segment_state": ("segment_state", ("segment", "profile_id", "is_member")),
-    "st_raw_assignments": ("assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")),
+    "st_raw_assignments": (
+        "assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")
+    ),
 }  # fmt: skip
 """Relation of the workspace -> state table and the columns that planning reads."""
 
@@ -307,7 +311,7 @@ def _look_up(
     now: datetime,
     progress: Progress,
 ) -> bool:
-    """Ask the vendors about people whose record is unknown; returns whether any were asked about."""
+    """Ask the vendors about people whose record is unknown; returns whether any were."""
     totals = reach.build_look_ups(con, now=now)
     done = dict.fromkeys(totals, 0)
     for name, people in reach.look_ups(con):
@@ -499,7 +503,7 @@ def apply_plan(
         progress: Told what goes on.
 
     Raises:
-        StalePlanError: The plan is too old, a newer one was applied, or arms have moved.
+        StalePlanError: The plan is too old, or arms have moved.
         GuardError: The plan is of another configuration or another state folder, or was applied.
     """
     journal = Journal(state)
@@ -569,7 +573,8 @@ def _carry_out(
     reports = (*(push.report for push in pushes.values()), *_flush_idle(state, activation, pushes))
     report = ApplyReport(run_id, header.plan_id, _status(reports, held), reports, tuple(held))
     journal.store_issues(run_id, _issues(pushes), now=now)
-    if not held:
+    if not held and journal.applied_since(header.created_at) is None:
+        # A plan that waited while a newer one was applied takes no label or count back.
         journal.advance(plan.side_table("labels"), plan.side_table("segment_state"))
         journal.mark_models_applied(header.model_versions, now=now)
         journal.store_table_counts(header.table_counts, run_id=run_id, now=now)
@@ -622,12 +627,6 @@ def _check_plan(journal: Journal, header: Header, activation: Activation) -> Non
         raise GuardError(
             f"the plan {header.plan_id} was applied before.",
             hint="Make a new one with `liftline plan`.",
-        )
-    newer = journal.applied_since(header.created_at)
-    if newer is not None:
-        raise StalePlanError(
-            f"{newer}, which is newer than the plan {header.plan_id}, has been applied.",
-            hint="Make the plan again: what it knows of people is out of date.",
         )
     if header.config_digest != activation.config_digest:
         raise GuardError(
