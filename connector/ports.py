@@ -1,11 +1,13 @@
 """The seams: what the engine asks of a warehouse and of a destination, and nothing more.
 
-Adapters in ``destinations/`` see this module, :mod:`connector.domain` and :mod:`connector.errors` only. The engine never
-imports an adapter; :mod:`connector.registry` finds them by entry point. A destination implements :class:`Destination`
-and may opt in to the small protocols below it; the engine asks with ``isinstance``, so a list-only vendor stays small.
+Adapters in ``destinations/`` see this module, :mod:`connector.domain` and :mod:`connector.errors`
+only. The engine never imports an adapter; :mod:`connector.registry` finds them by entry point. A
+destination implements :class:`Destination` and may opt in to the small protocols below it; the
+engine asks with ``isinstance``, so a list-only vendor stays small.
 
-Why ``push`` takes the whole batch and returns one result for each change: vendors answer per request, people are counted
-per record, and a silent gap between the two is how audiences rot. The engine checks that every change got one answer.
+Why ``push`` takes the whole batch and returns one result for each change: vendors answer per
+request, people are counted per record, and a silent gap between the two is how audiences rot. The
+engine checks that every change got one answer.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 class Warehouse(Protocol):
     """Where the user's data lives, and where everything up to the scores is computed.
 
-    Every SQL text given to it is in the house dialect (see :mod:`connector.warehouse.dialect`); the implementation
-    renders it for its engine. About fifty lines an engine.
+    Every SQL text given to it is in the house dialect (see :mod:`connector.warehouse.dialect`); the
+    implementation renders it for its engine. About fifty lines an engine.
     """
 
     dialect: str
@@ -51,7 +53,10 @@ class Warehouse(Protocol):
         ...
 
     def columns(self, name: str) -> Mapping[str, str]:
-        """Column name -> type (as house-dialect SQL) of a relation; empty when there is no such relation."""
+        """Column name -> type (as house-dialect SQL) of a relation.
+
+        Empty when there is no such relation.
+        """
         ...
 
     def close(self) -> None:
@@ -63,8 +68,9 @@ class Warehouse(Protocol):
 class Destination(Protocol):
     """A vendor that people's properties and list memberships are pushed to.
 
-    All methods may raise :class:`connector.errors.DestinationError`. Pushes are idempotent: the same batch twice leaves
-    the vendor as after once. ``push`` is called from several threads at once when ``capabilities.workers`` > 1.
+    All methods may raise :class:`connector.errors.DestinationError`. Pushes are idempotent: the
+    same batch twice leaves the vendor as after once. ``push`` is called from several threads at
+    once when ``capabilities.workers`` > 1.
     """
 
     name: str
@@ -97,14 +103,19 @@ class Destination(Protocol):
         ...
 
     def push(self, audience: Audience | None, changes: Sequence[Change]) -> Sequence[RecordResult]:
-        """Carry out one batch: record changes when ``audience`` is None, else memberships of that list.
+        """Carry out one batch.
 
-        A batch holds one kind, at most ``max_records`` or ``max_members`` changes, and for memberships either additions
-        or removals or both. Exactly one result for each change, in any order.
+        Record changes when ``audience`` is None, else memberships of that list.
+
+        A batch holds one kind, at most ``max_records`` or ``max_members`` changes, and for
+        memberships either additions or removals or both. Exactly one result for each change, in any
+        order.
 
         Raises:
-            BatchRejectedError: The whole batch is refused and nothing was applied; the engine halves it.
-            TransientError: Nothing can be said of any change of the batch; the engine books them as unknown.
+            BatchRejectedError: The whole batch is refused and nothing was applied; the engine
+                halves it.
+            TransientError: Nothing can be said of any change of the batch; the engine books them as
+                unknown.
             AuthenticationError, PermanentError: The run stops for this destination.
         """
         ...
@@ -119,7 +130,10 @@ class FindsRecords(Protocol):
     """A destination that tells which people it already knows."""
 
     def find(self, match_values: Sequence[str]) -> Mapping[str, str]:
-        """Match value -> the vendor's record id, for those that exist; any number of values, batched inside."""
+        """Match value -> the vendor's record id, for those that exist.
+
+        Any number of values, batched inside.
+        """
         ...
 
 

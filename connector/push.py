@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from connector.state.database import State
 
 MAX_TRANSIENT_BATCHES = 3
-"""Batches in a row that may fail for lack of a vendor before the destination is given up for this run."""
+"""Batches in a row that may fail for lack of a vendor before the destination is given up for this
+run.
+"""
 
 _NOT_SENT = {
     "moved": "the ledger has moved since the plan was made",
@@ -91,6 +93,11 @@ class DestinationReport:
         """Why not everything was settled; a run without one may still have rejections."""
         return self.error or self.unanswered
 
+    @property
+    def overtaken(self) -> bool:
+        """Whether changes were left out for another reason than a permission that has gone."""
+        return any(i.outcome == "skipped" and i.code != "permission" for i in self.issues)
+
     def count(self, outcome: str) -> int:
         """Changes with that outcome."""
         return sum(n for (_, _, found), n in self.outcomes.items() if found == outcome)
@@ -112,8 +119,8 @@ class DestinationPush:
         Args:
             destination: The adapter.
             state: Holds the ledger.
-            no_longer_permitted: Profile ids that lost consent or were excluded since the plan was made; nothing is
-                added or updated for them.
+            no_longer_permitted: Profile ids that lost consent or were excluded since the plan was
+                made; nothing is added or updated for them.
             progress: Called with the number of changes just settled.
         """
         self._destination = destination
@@ -222,7 +229,8 @@ class DestinationPush:
             self._issue(intent, audience, "skipped", "moved", _NOT_SENT["moved"])
         return begun
 
-    # ------------------------------------------------------------------ the request, in a worker thread
+    # ------------------------------------------------------------------ the request, in a worker
+    # thread
     def _deliver(self, audience: Audience | None, intents: Sequence[Intent]) -> list[RecordResult]:
         changes = [intent.change for intent in intents]
         results = self._halve(audience, changes, _HalvingBudget(len(changes)))
@@ -230,7 +238,8 @@ class DestinationPush:
         asked = {change.change_id for change in changes}
         if set(answered) != asked or any(n != 1 for n in answered.values()):
             raise _IncompleteAnswerError(
-                f"the adapter of {self._destination.name} answered {len(answered):,} of {len(asked):,} changes"
+                f"the adapter of {self._destination.name} answered {len(answered):,} of"
+                f" {len(asked):,} changes"
                 f" ({sum(n > 1 for n in answered.values())} of them more than once).",
                 [r for r in results if r.change_id in asked and answered[r.change_id] == 1],
             )
@@ -342,7 +351,10 @@ class _IncompleteAnswerError(AdapterError):
 
 
 class _HalvingBudget:
-    """Counts the calls that one refused batch has cost, so that a systemic cause is not halved to the end."""
+    """Counts the calls that one refused batch has cost.
+
+    So that a systemic cause is not halved to the end.
+    """
 
     def __init__(self, n_changes: int) -> None:
         self.n_changes = n_changes
@@ -360,7 +372,8 @@ class _HalvingBudget:
 
 def _systemic(error: BatchRejectedError, n_changes: int) -> PermanentError:
     return PermanentError(
-        f"none of a batch of {n_changes} got through, so the cause is not one record: {error.message}",
+        f"none of a batch of {n_changes} got through, so the cause is not one record:"
+        f" {error.message}",
         hint=error.hint or "Mend the cause and run again; nobody was booked as rejected.",
         status=error.status,
         request_id=error.request_id,

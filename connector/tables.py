@@ -1,8 +1,10 @@
-"""The logical tables: the contract between a user's physical tables and everything that is computed from them.
+"""The logical tables.
 
-A configuration maps physical columns (or expressions over them) onto these names. Everything after the mapping reads
-these names only, so a feature never knows where its data came from. All times are UTC ``TIMESTAMP`` once mapped; money is
-``DECIMAL(18, 2)`` in the shop's currency.
+The contract between a user's physical tables and everything that is computed from them.
+
+A configuration maps physical columns (or expressions over them) onto these names. Everything after
+the mapping reads these names only, so a feature never knows where its data came from. All times are
+UTC ``TIMESTAMP`` once mapped; money is ``DECIMAL(18, 2)`` in the shop's currency.
 """
 
 from __future__ import annotations

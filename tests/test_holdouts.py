@@ -23,7 +23,8 @@ THIRDS = {Arm.TREATMENT: 0.85, Arm.BUSINESS_AS_USUAL: 0.05, Arm.NO_CONTACT: 0.10
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
     connection.execute(
-        "CREATE TABLE cfg_campaigns(campaign TEXT, segment TEXT, epoch INTEGER, active BOOL, exempt BOOL)"
+        "CREATE TABLE cfg_campaigns(campaign TEXT, segment TEXT, epoch INTEGER, active BOOL,"
+        " exempt BOOL)"
     )
     connection.execute(
         "CREATE TABLE st_assignments(campaign TEXT, epoch BIGINT, profile_id TEXT, arm TEXT,"
@@ -41,7 +42,8 @@ def candidates(con: duckdb.DuckDBPyConnection, *campaigns: str, n: int = N, epoc
         )
     con.execute(
         "CREATE OR REPLACE TABLE candidates AS SELECT c.campaign, c.epoch, 's' AS segment,"
-        f" 'p' || i AS profile_id, '' AS reason, CAST(NULL AS TEXT) AS blocked FROM range({n}) r(i), cfg_campaigns c"
+        f" 'p' || i AS profile_id, '' AS reason, CAST(NULL AS TEXT) AS blocked FROM range({n})"
+        f" r(i), cfg_campaigns c"
     )
 
 
@@ -90,7 +92,8 @@ def test_campaigns_and_epochs_are_independent(con: duckdb.DuckDBPyConnection) ->
         holdouts.Draw("b", 1, {Arm.TREATMENT: 0.95, Arm.NO_CONTACT: 0.05}),
     )
     both = con.execute(
-        "SELECT count(*) FROM (SELECT profile_id FROM arms WHERE arm = 'no_contact' GROUP BY 1 HAVING count(*) = 2)"
+        "SELECT count(*) FROM (SELECT profile_id FROM arms WHERE arm = 'no_contact' GROUP BY 1"
+        " HAVING count(*) = 2)"
     ).fetchone()[0]
     # Two 5 % holdouts overlap in 0.25 % of people when they are independent.
     assert stats.binomtest(both, N, 0.0025).pvalue > 1e-4
@@ -113,7 +116,8 @@ def test_the_log_wins_over_the_hash(con: duckdb.DuckDBPyConnection) -> None:
     candidates(con, "a", n=1_000)
     draw(con, holdouts.Draw("a", 1, {Arm.TREATMENT: 0.5, Arm.NO_CONTACT: 0.5}))
     con.execute(
-        "INSERT INTO st_assignments SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM arms WHERE profile_id < 'p5'"
+        "INSERT INTO st_assignments SELECT campaign, epoch, profile_id, arm, bucket,"
+        " first_eligible_at FROM arms WHERE profile_id < 'p5'"
     )
     before = dict(con.execute("SELECT profile_id, arm FROM st_assignments").fetchall())
     draw(con, holdouts.Draw("a", 1, {Arm.TREATMENT: 1.0}))

@@ -201,7 +201,7 @@ def _document_of(values: Mapping[str, str]) -> str:
 
 
 def _json(column: str, kind: str) -> str:
-    """A column as canonical JSON text: times in ISO form with zone, unknown and non-finite as null."""
+    """A column as canonical JSON text: ISO times with zone, unknown and non-finite as null."""
     quoted = f"p.{_quoted(SCORE + column)}"
     if kind.startswith("TIMESTAMP"):
         quoted = f"strftime({quoted}, '%Y-%m-%dT%H:%M:%SZ')"

@@ -3,9 +3,11 @@
 Address, consent, exclusions, and whether the vendor knows the person.
 
 Made before arms are drawn, and the same for every arm, so that treatment and holdout stay
-comparable. Relations read: ``profiles``, ``permissions``, ``exclusions``, ``segment_members``,
+comparable. Relations read: ``profiles``, ``permissions``, ``withdrawn_addresses``, ``exclusions``,
+``excluded_addresses``, ``segment_members``,
 ``st_records``, ``st_memberships``, ``cfg_*``.
-Relation made: ``reach(destination, profile_id, match_value, match_key, record_id, blocked)``;
+Relations made: ``refused(destination, match_key, reason)`` (addresses that said no, whoever has
+them) and ``reach(destination, profile_id, match_value, match_key, record_id, blocked)``;
 ``blocked`` is NULL for people who may be written to, else the first reason of
 
 ``consent_withdrawn`` | ``excluded`` | ``no_address`` | ``no_consent`` | ``same_vendor_record`` |
@@ -60,6 +62,18 @@ def build_reach(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN permissions c
             ON c.profile_id = e.profile_id AND c.purpose = e.purpose AND c.channel = e.channel
         LEFT JOIN barred b ON b.profile_id = e.profile_id
+        """
+    )
+    # An address may have said no and belong to nobody by now, or to a profile that uses another.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP VIEW refused AS
+        SELECT d.destination, md5(w.email) AS match_key, 'consent_withdrawn' AS reason
+        FROM withdrawn_addresses w JOIN cfg_destinations d
+            ON d.match_on = 'email' AND d.purpose = w.purpose AND d.channel = w.channel
+        UNION
+        SELECT d.destination, md5(x.email), 'excluded'
+        FROM excluded_addresses x JOIN cfg_destinations d ON d.match_on = 'email'
         """
     )
 

@@ -118,8 +118,9 @@ def load_specs(
         " DOUBLE)",
         [
             (
-                d.name, d.purpose, d.channel, d.match_on, d.creates, d.looks_up, d.needs_record_id, d.clears,
-                d.to_holdouts, d.records and bool(d.properties), d.recheck_missing_days,
+                d.name, d.purpose, d.channel, d.match_on, d.creates, d.looks_up,
+                d.needs_record_id, d.clears, d.to_holdouts,
+                d.records and bool(d.properties), d.recheck_missing_days,
             )
             for d in destinations
         ],

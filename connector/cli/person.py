@@ -51,9 +51,7 @@ def show_explanation(found: Explanation) -> None:
     for campaign in found.campaigns:
         mark, colour = CAMPAIGN_MARKS.get(campaign.status, ("·", ""))
         out.print(
-            Text.assemble(
-                (f"  {mark} ", colour), (campaign.campaign, "bold"), f"  {campaign.why}"
-            )
+            Text.assemble((f"  {mark} ", colour), (campaign.campaign, "bold"), f"  {campaign.why}")
         )
     out.print(Text(f"  {found.global_holdout}", style="dim"))
 

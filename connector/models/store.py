@@ -33,10 +33,15 @@ def loads(text: str) -> rfm.RfmModel:
     try:
         envelope: Any = json.loads(text)
     except ValueError as problem:
-        raise ModelError("A stored model is not JSON.", hint="Run `liftline train`; it fits the model again.") from problem
+        raise ModelError(
+            "A stored model is not JSON.", hint="Run `liftline train`; it fits the model again."
+        ) from problem
     data = envelope.get("model") if isinstance(envelope, dict) else None
     if not isinstance(data, dict) or envelope.get("format") != FORMAT:
-        raise ModelError("A stored model has an unknown format.", hint="Run `liftline train`; it fits the model again.")
+        raise ModelError(
+            "A stored model has an unknown format.",
+            hint="Run `liftline train`; it fits the model again.",
+        )
     reader = _READERS.get(str(data.get("kind")))
     if reader is None:
         raise ModelError(

@@ -22,7 +22,7 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList, load_specs
 from connector.domain import Arm, Audience, Field, FieldType, Outcome, Stage
-from connector.errors import DestinationError, GuardError
+from connector.errors import DestinationError, PlanError, StalePlanError
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
 from connector.ports import DefinesFields, Destination, FindsRecords, ReadsMembers
@@ -503,8 +503,8 @@ def apply_plan(
         progress: Told what goes on.
 
     Raises:
-        StalePlanError: The plan is too old, or arms have moved.
-        GuardError: The plan is of another configuration or another state folder, or was applied.
+        StalePlanError: The plan is too old, or arms or the configuration have moved.
+        PlanError: The plan was applied before, or is of another state folder.
     """
     journal = Journal(state)
     header = plan.header
@@ -619,17 +619,17 @@ def _flush_idle(
 def _check_plan(journal: Journal, header: Header, activation: Activation) -> None:
     status = journal.plan_status(header.plan_id)
     if status is None:
-        raise GuardError(
+        raise PlanError(
             f"the plan {header.plan_id} was not made from this state folder.",
             hint="Apply it where it was made, or make it again.",
         )
     if status == "applied":
-        raise GuardError(
+        raise PlanError(
             f"the plan {header.plan_id} was applied before.",
             hint="Make a new one with `liftline plan`.",
         )
     if header.config_digest != activation.config_digest:
-        raise GuardError(
+        raise StalePlanError(
             f"the configuration has changed since the plan {header.plan_id} was made.",
             hint="Make the plan again, so that what you approve is what is sent.",
         )
@@ -751,6 +751,6 @@ def _status(reports: Sequence[DestinationReport], held: Sequence[Guard]) -> str:
     if held:
         return "held"
     unsettled = (Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.DEFERRED)
-    if any(r.problem is not None or any(map(r.count, unsettled)) for r in reports):
+    if any(r.problem is not None or any(map(r.count, unsettled)) or r.overtaken for r in reports):
         return "partial"
     return "succeeded"

@@ -395,7 +395,9 @@ def _built(
     try:
         return build_destination(config, name, written)
     except ConfigError:
-        build_destination(config, name, ()).close()  # Where the options themselves are wrong, that is the error to tell.
+        build_destination(
+            config, name, ()
+        ).close()  # Where the options themselves are wrong, that is the error to tell.
     good = []
     for prop, (path, _) in written.items():
         try:

@@ -14,13 +14,15 @@ def overview(project: Project) -> dict[str, Any]:
     runs = project.journal.runs(limit=1)
     tables = state.arrow(
         {
-            "lists": "SELECT a.destination AS destination, a.name AS name, a.campaign AS campaign, a.arm AS arm,"
+            "lists": "SELECT a.destination AS destination, a.name AS name, a.campaign AS campaign,"
+            " a.arm AS arm,"
             " a.status AS status, sum(CASE WHEN m.presence = 'yes' THEN 1 ELSE 0 END) AS people,"
             " sum(CASE WHEN m.presence = 'maybe' THEN 1 ELSE 0 END) AS unconfirmed,"
             " sum(CASE WHEN m.blocked_fingerprint IS NOT NULL THEN 1 ELSE 0 END) AS blocked"
             " FROM audiences a LEFT JOIN memberships m ON m.destination = a.destination"
             " AND m.audience_id = a.audience_id GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 3, 4 DESC",
-            "records": "SELECT destination, sum(CASE WHEN presence = 'yes' THEN 1 ELSE 0 END) AS people,"
+            "records": "SELECT destination,"
+            " sum(CASE WHEN presence = 'yes' THEN 1 ELSE 0 END) AS people,"
             " sum(CASE WHEN presence = 'maybe' THEN 1 ELSE 0 END) AS unconfirmed,"
             " sum(CASE WHEN blocked_fingerprint IS NOT NULL THEN 1 ELSE 0 END) AS blocked,"
             " sum(CASE WHEN record_id IS NULL THEN 1 ELSE 0 END) AS unknown_there"

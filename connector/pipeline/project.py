@@ -318,7 +318,7 @@ class Project:
 
         config = self.config
         wanted = ds.dataset(plan.changes_path).to_table(
-            columns=["destination", "profile_id"],
+            columns=["destination", "profile_id", "match_key", "claims"],
             filter=ds.field("stage") >= int(Stage.RECORDS),
         )
         if wanted.num_rows == 0:
@@ -349,7 +349,11 @@ class Project:
             rows = con.execute(
                 "SELECT DISTINCT w.destination, w.profile_id FROM wanted w LEFT JOIN reach r"
                 " USING (destination, profile_id) WHERE r.profile_id IS NULL OR r.blocked IS NOT"
-                " NULL"
+                # The consent that was found is that of another address.
+                " NULL OR r.match_key IS DISTINCT FROM w.match_key"
+                " UNION SELECT w.destination, w.profile_id FROM wanted w JOIN exclusions x"
+                " ON x.profile_id = w.profile_id"
+                " AND list_contains(string_split(w.claims, ','), x.applies_to)"
             ).fetchall()
             con.unregister("wanted")
         barred: dict[str, set[str]] = {}

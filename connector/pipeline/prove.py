@@ -86,7 +86,8 @@ def load_assignments(state: State, warehouse: DuckDBWarehouse) -> None:
     """Make ``assignments`` of the arm log; merged people have one profile and the earliest arm."""
     rows = state.arrow(
         {
-            "log": "SELECT a.campaign, a.epoch, coalesce(m.into_profile_id, a.profile_id) AS profile_id, a.arm,"
+            "log": "SELECT a.campaign, a.epoch,"
+            " coalesce(m.into_profile_id, a.profile_id) AS profile_id, a.arm,"
             " a.first_eligible_at, a.config_version, a.profile_id AS logged_as FROM assignments a"
             " LEFT JOIN profile_merges m ON m.from_profile_id = a.profile_id"
         }
@@ -112,7 +113,8 @@ def load_assignments(state: State, warehouse: DuckDBWarehouse) -> None:
 def _shares(state: State) -> dict[str, tuple[IntendedShares, ...]]:
     rows = state.arrow(
         {
-            "s": "SELECT campaign, epoch, config_version, arm, share FROM arm_shares ORDER BY 1, 2, 3, 4"
+            "s": "SELECT campaign, epoch, config_version, arm, share FROM arm_shares"
+            " ORDER BY 1, 2, 3, 4"
         }
     )["s"].to_pylist()
     found: dict[tuple[str, int, str], dict[Arm, float]] = {}

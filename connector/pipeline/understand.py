@@ -51,6 +51,7 @@ RESERVED = frozenset(
     {
         *("profiles", "profile_customers", "profile_emails", "profile_merges", "new_keys"),
         *("known_keys", "known_labels", "permissions", "exclusions", "quarantine", "features"),
+        *("withdrawn_addresses", "excluded_addresses", "refused"),
         *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),
         *("clean_items", "rfm_scores", "rfm_history", "candidates", "arms", "changes", "reach"),
     }
@@ -112,7 +113,8 @@ def open_warehouse(config: Config, *, spill: Path | None = None) -> DuckDBWareho
             if source.type != "duckdb" and name in RESERVED:
                 raise config.config_error(
                     f"sources.{name}",
-                    f"a source of files may not be called '{name}': Liftline makes a table of that name",
+                    f"a source of files may not be called '{name}': Liftline makes a table of"
+                    f" that name",
                     hint=f"Call it {name}_files, here and in every `from`.",
                 )
             path = config.resolve(source.path)
@@ -185,7 +187,9 @@ def understand(
     progress("computing features")
     rfm_spec = specs.rfm_spec(config)
     features = build_features(
-        warehouse, [rfm_pack(rfm_spec.window_days, config.models.rfm.monetary.value), orders_pack()], as_of=as_of
+        warehouse,
+        [rfm_pack(rfm_spec.window_days, config.models.rfm.monetary.value), orders_pack()],
+        as_of=as_of,
     )
     progress("scoring")
     model, version = _rfm(config, journal, warehouse, rfm_spec, as_of=as_of, retrain=retrain)
@@ -333,7 +337,8 @@ def _previous_groups(warehouse: DuckDBWarehouse, state: State) -> None:
     """Each person's group before the present one, from the labels that the last run stored."""
     rows = state.arrow(
         {
-            "labels": "SELECT coalesce(m.into_profile_id, l.profile_id) AS profile_id, l.label AS label,"
+            "labels": "SELECT coalesce(m.into_profile_id, l.profile_id) AS profile_id,"
+            " l.label AS label,"
             " coalesce(l.previous_label, '') AS previous_label FROM labels l"
             f" LEFT JOIN profile_merges m ON m.from_profile_id = l.profile_id WHERE l.model ="
             f" '{RFM}'"

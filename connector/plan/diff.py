@@ -1,9 +1,10 @@
 """The difference between what is wanted and what the ledgers say: the changes of a run.
 
-Set-based and in one engine: five million people against five million takes about a second. Relations read:
-``want_memberships``, ``want_records``, ``reach``, ``candidates``, ``arms``, ``st_*``, ``cfg_*``. Relations made: ``changes``
-(the plan's table, see :data:`COLUMNS`), ``released`` (memberships whose vendor record is claimed through another address; no
-request is needed) and ``held`` (wanted but blocked, with the cause).
+Set-based and in one engine: five million people against five million takes about a second.
+Relations read: ``want_memberships``, ``want_records``, ``reach``, ``candidates``, ``arms``,
+``st_*``, ``cfg_*``. Relations made: ``changes`` (the plan's table, see :data:`COLUMNS`),
+``released`` (memberships whose vendor record is claimed through another address; no request is
+needed) and ``held`` (wanted but blocked, with the cause).
 """
 
 from __future__ import annotations
@@ -29,16 +30,22 @@ Within a stage people leave lists before their properties are cleared: it is the
 are sent to, and a property that cannot be cleared must not keep anybody on it.
 """
 
+_REFUSED = "(SELECT destination, match_key, min(reason) AS reason FROM refused GROUP BY ALL)"
+
 _WHY_GONE = """
     CASE
         WHEN r.blocked IN ('consent_withdrawn', 'excluded') THEN r.blocked
+        WHEN x.reason IS NOT NULL THEN x.reason
         WHEN r.profile_id IS NULL THEN 'profile_gone'
         WHEN r.match_key IS DISTINCT FROM {key} THEN 'address_changed'
         WHEN r.blocked IS NOT NULL THEN r.blocked
         ELSE {otherwise}
     END
 """
-"""Why a person who is no longer wanted leaves; the first two are the person's own will."""
+"""Why a person who is no longer wanted leaves; the first two are the person's own will.
+
+The first is about the profile, the second about an address that it no longer uses or had.
+"""
 
 
 def build_changes(con: duckdb.DuckDBPyConnection) -> None:
@@ -52,15 +59,19 @@ def build_changes(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE changes AS
         WITH staged AS (
             SELECT CASE WHEN action = 'remove' AND {explicit} THEN {Stage.WITHDRAW:d}
-                        WHEN action = 'remove' THEN {Stage.LEAVE:d} ELSE {Stage.JOIN:d} END AS stage,
-                destination, 'membership' AS kind, action, name AS audience, audience_id, profile_id, match_key,
-                match_value, record_id, '{{}}' AS properties, '[]' AS fields, fingerprint, claims, arm, reason, detail,
+                        WHEN action = 'remove' THEN {Stage.LEAVE:d}
+                            ELSE {Stage.JOIN:d} END AS stage,
+                destination, 'membership' AS kind, action, name AS audience, audience_id,
+                    profile_id, match_key,
+                match_value, record_id, '{{}}' AS properties, '[]' AS fields, fingerprint,
+                    claims, arm, reason, detail,
                 version AS expected_version
             FROM membership_changes
             UNION ALL
             SELECT CASE WHEN fingerprint IS NULL AND {explicit} THEN {Stage.WITHDRAW:d}
                         WHEN fingerprint IS NULL THEN {Stage.LEAVE:d} ELSE {Stage.RECORDS:d} END,
-                destination, 'record', action, NULL, NULL, profile_id, match_key, match_value, record_id, properties, fields,
+                destination, 'record', action, NULL, NULL, profile_id, match_key, match_value,
+                    record_id, properties, fields,
                 fingerprint, '', NULL, reason, '', version
             FROM record_changes
         )
@@ -144,6 +155,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN st_merges g ON g.from_profile_id = m.profile_id
         LEFT JOIN reach r ON r.destination = m.destination
             AND r.profile_id = coalesce(g.into_profile_id, m.profile_id)
+        LEFT JOIN {_REFUSED} x ON x.destination = m.destination AND x.match_key = m.match_key
         LEFT JOIN candidates c ON c.campaign = a.campaign
             AND c.profile_id = coalesce(g.into_profile_id, m.profile_id)
         LEFT JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
@@ -255,6 +267,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN st_merges m ON m.from_profile_id = k.profile_id
         LEFT JOIN reach r ON r.destination = k.destination
             AND r.profile_id = coalesce(m.into_profile_id, k.profile_id)
+        LEFT JOIN {_REFUSED} x ON x.destination = k.destination AND x.match_key = k.match_key
         WHERE k.fields <> '[]'
         """
     )

@@ -1,8 +1,10 @@
-"""The plan as a document: a header that people read and a table of changes that the push carries out.
+"""The plan as a document.
 
-The header is JSON (counts, guards, costs) without personal data. The table is Parquet with match values and properties: it
-is private payload, lies in the state folder, and is readable by its owner only. It is written and read in batches; millions
-of changes never become Python objects at once.
+A header that people read and a table of changes that the push carries out.
+
+The header is JSON (counts, guards, costs) without personal data. The table is Parquet with match
+values and properties: it is private payload, lies in the state folder, and is readable by its owner
+only. It is written and read in batches; millions of changes never become Python objects at once.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class AudiencePlan:
         leaves: Removals.
         held: Wanted, but blocked since an earlier rejection or without a record at the vendor.
         foreign: Members that were on the list before us; never touched.
-        status: ``new`` (will be created), ``adopted`` (found at the vendor), ``kept`` or ``deleted`` (by the vendor's users).
+        status: ``new`` (will be created), ``adopted`` (found at the vendor), ``kept`` or
+            ``deleted`` (by the vendor's users).
     """
 
     destination: str
@@ -205,7 +208,8 @@ class Plan:
     """A plan on disk.
 
     Attributes:
-        folder: Holds ``plan.json``, ``changes.parquet`` and one Parquet file for each of :data:`SIDE_TABLES`.
+        folder: Holds ``plan.json``, ``changes.parquet`` and one Parquet file for each of
+            :data:`SIDE_TABLES`.
         header: Its header.
     """
 
@@ -241,7 +245,8 @@ class Plan:
         age = now - self.header.created_at
         if age > max_age:
             raise StalePlanError(
-                f"the plan {self.header.plan_id} is {age.total_seconds() / 3600:.1f} hours old; the limit is"
+                f"the plan {self.header.plan_id} is {age.total_seconds() / 3600:.1f} hours old;"
+                f" the limit is"
                 f" {max_age.total_seconds() / 3600:.0f}.",
                 hint="Make it again with `liftline plan`.",
             )
@@ -254,7 +259,8 @@ SIDE_TABLES = ("released", "held", "new_arms", "labels", "segment_state")
 def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> Plan:
     """Write the plan's files, readable by their owner only.
 
-    Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``new_labels``, ``new_segment_state``.
+    Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``new_labels``,
+        ``new_segment_state``.
     """
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Counting a plan: what each list, destination and campaign gains and loses, what it costs, and which guards trip."""
+"""Counting a plan: gains and losses, costs, and the guards that trip."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class GuardLimits:
     """The configuration's ``guards``, as plain numbers.
 
     Attributes:
-        removals_above: Largest share of a list that may leave at once (0-1); explicit withdrawals do not count.
+        removals_above: Largest share of a list that may leave at once (0-1); explicit withdrawals
+            do not count.
         additions_above: Largest share by which a list may grow at once (0-1).
         new_billable_profiles_above: How many billable people one run may create.
         hold_empty_segment: Whether a segment that lost all its members holds the run.
@@ -54,26 +55,32 @@ def audience_plans(
             WHERE campaign IN (SELECT campaign FROM cfg_campaigns WHERE active)
             UNION
             SELECT a.destination, a.name, a.campaign, a.arm FROM st_audiences a
-            WHERE NOT EXISTS (SELECT 1 FROM cfg_audiences c WHERE c.destination = a.destination AND c.name = a.name
+            WHERE NOT EXISTS (SELECT 1 FROM cfg_audiences c
+                WHERE c.destination = a.destination AND c.name = a.name
                               AND c.campaign IN (SELECT campaign FROM cfg_campaigns WHERE active))
               AND EXISTS (SELECT 1 FROM st_memberships m WHERE m.destination = a.destination
                           AND m.audience_id = a.audience_id AND m.presence <> 'no')
         ),
         present AS (
-            SELECT destination, audience_id, count(*) AS n FROM st_memberships WHERE presence <> 'no' GROUP BY ALL
+            SELECT destination, audience_id, count(*) AS n
+                FROM st_memberships WHERE presence <> 'no' GROUP BY ALL
         ),
         foreigners AS (SELECT destination, audience_id, count(*) AS n FROM st_foreign GROUP BY ALL),
         moves AS (
             SELECT destination, audience AS name,
-                count(*) FILTER (action = 'add') AS joins, count(*) FILTER (action = 'remove') AS leaves,
+                count(*) FILTER (action = 'add') AS joins,
+                    count(*) FILTER (action = 'remove') AS leaves,
                 count(*) FILTER (action = 'add' AND reason = 'unconfirmed') AS unconfirmed
             FROM changes WHERE kind = 'membership' GROUP BY ALL
         ),
-        stuck AS (SELECT destination, audience AS name, count(*) AS n FROM held WHERE audience IS NOT NULL GROUP BY ALL)
-        SELECT l.destination, l.name, l.campaign, l.arm, coalesce(p.n, 0), coalesce(m.joins, 0), coalesce(m.leaves, 0),
+        stuck AS (SELECT destination, audience AS name, count(*) AS n
+            FROM held WHERE audience IS NOT NULL GROUP BY ALL)
+        SELECT l.destination, l.name, l.campaign, l.arm, coalesce(p.n, 0), coalesce(m.joins, 0),
+            coalesce(m.leaves, 0),
             coalesce(s.n, 0), coalesce(f.n, 0), coalesce(m.unconfirmed, 0)
         FROM lists l
-        LEFT JOIN st_audiences a ON a.destination = l.destination AND a.name = l.name AND a.status = 'present'
+        LEFT JOIN st_audiences a ON a.destination = l.destination AND a.name = l.name
+            AND a.status = 'present'
         LEFT JOIN present p ON p.destination = l.destination AND p.audience_id = a.audience_id
         LEFT JOIN foreigners f ON f.destination = l.destination AND f.audience_id = a.audience_id
         LEFT JOIN moves m ON m.destination = l.destination AND m.name = l.name
@@ -81,21 +88,15 @@ def audience_plans(
         ORDER BY l.destination, l.campaign, l.arm DESC
         """
     ).fetchall()
+    names = (
+        *("destination", "name", "campaign", "arm", "before", "joins", "leaves"),
+        *("held", "foreign", "unconfirmed"),
+    )
     return [
         AudiencePlan(
-            destination=destination,
-            name=name,
-            campaign=campaign,
-            arm=arm,
-            before=before,
-            joins=joins,
-            leaves=leaves,
-            held=held,
-            foreign=foreign,
-            status=statuses.get((destination, name), "kept"),
-            unconfirmed=unconfirmed,
+            **dict(zip(names, row, strict=True)), status=statuses.get((row[0], row[1]), "kept")
         )
-        for destination, name, campaign, arm, before, joins, leaves, held, foreign, unconfirmed in rows
+        for row in rows
     ]
 
 
@@ -108,7 +109,8 @@ def records_plans(con: duckdb.DuckDBPyConnection) -> list[RecordsPlan]:
             count(*) FILTER (c.action = 'add'),
             count(*) FILTER (c.fingerprint IS NULL AND c.kind = 'record'),
             (SELECT count(*) FROM want_records w JOIN st_records k USING (destination, match_key)
-             WHERE w.destination = d.destination AND k.presence = 'yes' AND k.fingerprint = w.fingerprint),
+             WHERE w.destination = d.destination AND k.presence = 'yes'
+                 AND k.fingerprint = w.fingerprint),
             (SELECT count(*) FROM held h WHERE h.destination = d.destination AND h.audience IS NULL)
         FROM cfg_destinations d
         LEFT JOIN changes c ON c.destination = d.destination AND c.kind = 'record'
@@ -124,23 +126,29 @@ def campaign_plans(
     costs: Mapping[str, float],
     budgets: Mapping[str, float | None],
 ) -> list[CampaignPlan]:
-    """Who each campaign addresses, and its cost: joins of the treatment list times the cost of one contact."""
+    """Who each campaign addresses, and its cost.
+
+    Joins of the treatment list times the cost of one contact.
+    """
     sizes = con.execute(
         """
-        SELECT c.campaign, c.segment, count(k.profile_id), count(*) FILTER (k.profile_id IS NOT NULL AND k.blocked IS NULL)
+        SELECT c.campaign, c.segment, count(k.profile_id),
+            count(*) FILTER (k.profile_id IS NOT NULL AND k.blocked IS NULL)
         FROM cfg_campaigns c LEFT JOIN candidates k USING (campaign)
         WHERE c.active GROUP BY ALL ORDER BY c.campaign
         """
     ).fetchall()
     blocked: dict[str, dict[str, int]] = {}
     for campaign, reason, n in con.execute(
-        "SELECT campaign, blocked, count(*) FROM candidates WHERE blocked IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        "SELECT campaign, blocked, count(*) FROM candidates WHERE blocked IS NOT NULL GROUP BY"
+        " ALL ORDER BY ALL"
     ).fetchall():
         blocked.setdefault(campaign, {})[reason] = n
     arms: dict[str, dict[str, int]] = {}
     new_arms: dict[str, dict[str, int]] = {}
     for campaign, arm, n, n_new in con.execute(
-        "SELECT campaign, arm, count(*), count(*) FILTER (is_new) FROM arms GROUP BY ALL ORDER BY ALL"
+        "SELECT campaign, arm, count(*), count(*) FILTER (is_new) FROM arms GROUP BY ALL ORDER BY"
+        " ALL"
     ).fetchall():
         arms.setdefault(campaign, {})[arm] = n
         new_arms.setdefault(campaign, {})[arm] = n_new
@@ -148,7 +156,8 @@ def campaign_plans(
         con.execute(
             """
             SELECT a.campaign, count(DISTINCT c.profile_id) FROM changes c
-            JOIN cfg_audiences a ON a.destination = c.destination AND a.name = c.audience AND a.arm = 'treatment'
+            JOIN cfg_audiences a ON a.destination = c.destination AND a.name = c.audience
+                AND a.arm = 'treatment'
             WHERE c.action = 'add' AND c.kind = 'membership' GROUP BY 1
             """
         ).fetchall()
@@ -175,7 +184,8 @@ def efforts(
     """Calls and minutes at each vendor's own limit."""
     counts: dict[str, int] = {}
     for destination, kind, n in con.execute(
-        "SELECT destination, kind, count(*) FROM changes GROUP BY destination, stage, kind, audience, action"
+        "SELECT destination, kind, count(*) FROM changes GROUP BY destination, stage, kind,"
+        " audience, action"
     ).fetchall():
         able = capabilities[destination]
         size = able.max_records if kind == "record" else able.max_members
@@ -203,17 +213,20 @@ def tripped_guards(
     capabilities: Mapping[str, Capabilities],
     currency: str,
 ) -> list[Guard]:
-    """Every guard that holds this plan back until a person has looked; none holds the explicit withdrawals."""
+    """Every guard that holds this plan back until a person has looked.
+
+    None holds the explicit withdrawals.
+    """
     guards: list[Guard] = []
-    guarded_leaves = dict(
-        ((destination, name), n)
+    guarded_leaves = {
+        (destination, name): n
         for destination, name, n in con.execute(
             """
             SELECT destination, audience, count(*) FROM changes
             WHERE kind = 'membership' AND action = 'remove' AND stage > 0 GROUP BY ALL
             """
         ).fetchall()
-    )
+    }
     for audience in audiences:
         subject = f"{audience.destination}: {audience.name}"
         leaves = guarded_leaves.get((audience.destination, audience.name), 0)
@@ -222,7 +235,8 @@ def tripped_guards(
                 Guard(
                     "removals_above",
                     subject,
-                    f"{leaves:,} of {audience.before:,} people would leave ({leaves / audience.before:.0%});"
+                    f"{leaves:,} of {audience.before:,} people would leave"
+                    f" ({leaves / audience.before:.0%});"
                     f" the limit is {limits.removals_above:.0%}.",
                 )
             )
@@ -236,7 +250,8 @@ def tripped_guards(
                 Guard(
                     "additions_above",
                     subject,
-                    f"{grown:,} people would join {audience.before:,} ({grown / audience.before:.0%});"
+                    f"{grown:,} people would join {audience.before:,}"
+                    f" ({grown / audience.before:.0%});"
                     f" the limit is {limits.additions_above:.0%}.",
                 )
             )
@@ -245,7 +260,8 @@ def tripped_guards(
                 Guard(
                     "deleted_list",
                     subject,
-                    f"somebody deleted this list at {audience.destination}; applying would build it anew with"
+                    f"somebody deleted this list at {audience.destination}; applying would build"
+                    f" it anew with"
                     f" {audience.joins:,} people.",
                 )
             )
@@ -257,7 +273,8 @@ def tripped_guards(
                     Guard(
                         "empty_segment",
                         f"campaign {campaign.campaign}",
-                        f"its segment {campaign.segment} has no members any more, while its lists hold {before:,} people.",
+                        f"its segment {campaign.segment} has no members any more, while its lists"
+                        f" hold {before:,} people.",
                     )
                 )
     for record in records:
@@ -267,19 +284,21 @@ def tripped_guards(
                 Guard(
                     "new_billable_profiles_above",
                     record.destination,
-                    f"{record.creates:,} new billable profiles ({billed.value}) would be created; the limit is"
+                    f"{record.creates:,} new billable profiles ({billed.value}) would be created;"
+                    f" the limit is"
                     f" {limits.new_billable_profiles_above:,}.",
                 )
             )
-    for campaign in campaigns:
-        if campaign.budget is not None and campaign.cost > campaign.budget:
-            guards.append(
-                Guard(
-                    "budget",
-                    f"campaign {campaign.campaign}",
-                    f"this run would cost {campaign.cost:,.2f} {currency}; its budget for a run is {campaign.budget:,.2f}.",
-                )
-            )
+    guards += [
+        Guard(
+            "budget",
+            f"campaign {campaign.campaign}",
+            f"this run would cost {campaign.cost:,.2f} {currency}; its budget for a run"
+            f" is {campaign.budget:,.2f}.",
+        )
+        for campaign in campaigns
+        if campaign.budget is not None and campaign.cost > campaign.budget
+    ]
     changes = dict(
         con.execute(
             "SELECT destination, count(DISTINCT profile_id) FROM changes GROUP BY 1"
@@ -288,7 +307,8 @@ def tripped_guards(
     known = {
         row[0]
         for row in con.execute(
-            "SELECT DISTINCT destination FROM st_memberships UNION SELECT DISTINCT destination FROM st_records"
+            "SELECT DISTINCT destination FROM st_memberships UNION SELECT DISTINCT destination"
+            " FROM st_records"
             " WHERE presence <> 'no'"
         ).fetchall()
     }
@@ -298,7 +318,8 @@ def tripped_guards(
                 Guard(
                     "first_sync",
                     destination,
-                    f"nothing was ever sent there; {people:,} people would be. Look at the plan, then approve it.",
+                    f"nothing was ever sent there; {people:,} people would be. Look at the plan,"
+                    f" then approve it.",
                 )
             )
         elif limits.over_people is not None and people > limits.over_people:
@@ -306,7 +327,8 @@ def tripped_guards(
                 Guard(
                     "over_people",
                     destination,
-                    f"{people:,} people would change; more than {limits.over_people:,} need approval.",
+                    f"{people:,} people would change; more than {limits.over_people:,} need"
+                    f" approval.",
                 )
             )
     return guards

@@ -162,6 +162,9 @@ def check_consent(
 def grant_permissions(warehouse: Warehouse, spec: ConsentSpec) -> int:
     """Make ``permissions(profile_id, purpose, channel, status, at)``; no row means no.
 
+    And ``withdrawn_addresses(email, purpose, channel)``: a no holds for the address that it was
+    said with, even where the profile has another one by now, or is gone.
+
     Args:
         warehouse: Where ``consent_standing``, ``profiles`` and ``profile_customers`` lie.
         spec: How persons are identified.
@@ -188,6 +191,12 @@ def grant_permissions(warehouse: Warehouse, spec: ConsentSpec) -> int:
             " WHERE x.ll_rank = 1 AND x.status <> 'unknown'"
         )
     warehouse.create_table_as("permissions", sql)
+    condition = "s.status = 'withdrawn'" if spec.key is PersonKey.EMAIL else "FALSE"
+    warehouse.create_view_as(
+        "withdrawn_addresses",
+        "SELECT s.person AS email, s.purpose AS purpose, s.channel AS channel"
+        f" FROM consent_standing AS s WHERE {condition}",
+    )
     (n_granted,) = warehouse.rows(
         "SELECT count(*) AS n FROM permissions AS p WHERE p.status = 'granted'"
     )[0]

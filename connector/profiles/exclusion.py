@@ -49,7 +49,8 @@ def build_exclusions(
 ) -> tuple[ExclusionReport, ...]:
     """Make ``exclusions(profile_id, list_name, applies_to)``.
 
-    ``applies_to`` is a campaign, or NULL for all of them.
+    ``applies_to`` is a campaign, or NULL for all of them. And ``excluded_addresses(email)``: those
+    on lists for all campaigns, whether or not a profile has them (any more).
 
     Args:
         warehouse: Where the lists, ``profiles``, ``profile_customers`` and ``clean_customers`` lie.
@@ -68,9 +69,12 @@ def build_exclusions(
         f"SELECT {empty} AS profile_id, {empty} AS list_name, {empty} AS applies_to WHERE FALSE"
     ]
     reports: list[tuple[str, str, int | None]] = []
+    addresses = [f"SELECT {empty} AS email WHERE FALSE"]
     for i, listed in enumerate(lists):
         relation = f"exclusion_list_{i}"
         n_entries = _match(warehouse, listed, relation)
+        if listed.key is PersonKey.EMAIL and not listed.applies_to:
+            addresses.append(f"SELECT e.k AS email FROM {relation}_entries AS e")
         parts += _claims(relation, listed.name, listed.applies_to)
         reports.append((listed.name, relation, n_entries))
     for i, rule in enumerate(rules):
@@ -87,6 +91,7 @@ def build_exclusions(
         parts += _claims(relation, rule.name, rule.applies_to)
         reports.append((rule.name, relation, None))
     warehouse.create_table_as(output, " UNION ALL ".join(parts))
+    warehouse.create_view_as("excluded_addresses", " UNION ALL ".join(addresses))
     result = []
     for name, relation, entries in reports:
         (n_profiles,) = warehouse.rows(f"SELECT count(*) AS n FROM {relation} AS r")[0]
@@ -112,7 +117,8 @@ def _match(warehouse: Warehouse, listed: ExclusionList, output: str) -> int:
         if listed.key is PersonKey.EMAIL
         else f"trim(as_text({entry}))"
     )
-    entries = f"SELECT DISTINCT {value} AS k FROM {physical} AS x"
+    entries = f"{output}_entries"
+    warehouse.create_table_as(entries, f"SELECT DISTINCT {value} AS k FROM {physical} AS x")
     match listed.key:
         case PersonKey.EMAIL:
             people = (
@@ -127,7 +133,7 @@ def _match(warehouse: Warehouse, listed: ExclusionList, output: str) -> int:
             people = "SELECT p.profile_id AS profile_id, p.profile_id AS k FROM profiles AS p"
     warehouse.create_table_as(
         output,
-        f"SELECT DISTINCT p.profile_id AS profile_id FROM ({people}) AS p JOIN ({entries}) AS e"
+        f"SELECT DISTINCT p.profile_id AS profile_id FROM ({people}) AS p JOIN {entries} AS e"
         " ON e.k = p.k",
     )
     (n_entries,) = warehouse.rows(f"SELECT count(*) AS n FROM {physical} AS x")[0]

@@ -1,7 +1,8 @@
 """Opening the state database: migrations, one writer at a time, and fast reads into Arrow.
 
-The lock is the operating system's (``flock``), not a row: the kernel releases it when a process is killed, so a dead run
-never blocks the next one, and nobody has to guess whether a recorded process id is still the same process.
+The lock is the operating system's (``flock``), not a row: the kernel releases it when a process is
+killed, so a dead run never blocks the next one, and nobody has to guess whether a recorded process
+id is still the same process.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HEAD = "0001"
-"""The newest migration; compared before Alembic is even imported, because that takes a quarter of a second."""
+"""The newest migration; compared before Alembic is even imported, because that takes a quarter of a
+second.
+"""
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
@@ -66,11 +69,12 @@ class State:
 
         Args:
             folder: Where ``state.db``, plans and runs live.
-            identity_key: Seeds the minting of profile ids in a *new* database; random when None. The demo and the tests
-                give one so that the same shop yields the same arms.
+            identity_key: Seeds the minting of profile ids in a *new* database; random when None.
+                The demo and the tests give one so that the same shop yields the same arms.
 
         Raises:
-            LedgerError: The folder cannot be written, the file is no database, or it is newer than this program.
+            LedgerError: The folder cannot be written, the file is no database, or it is newer than
+                this program.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
@@ -91,7 +95,8 @@ class State:
         def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
             cursor = connection.cursor()
             cursor.execute("PRAGMA journal_mode = WAL")
-            # FULL, not NORMAL: an intent that is lost with the power would leave a stranded person behind.
+            # FULL, not NORMAL: an intent that is lost with the power would leave a stranded person
+            # behind.
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.close()
 
@@ -103,8 +108,9 @@ class State:
         except sa.exc.DatabaseError as error:
             engine.dispose()
             raise LedgerError(
-                f"{database} is not a state database that can be read: {type(error.orig).__name__}.",
-                hint="Restore it from a backup; without it nobody knows who was pushed or who has which arm.",
+                f"{database} is not a state database that can be read:"
+                f" {type(error.orig).__name__}.",
+                hint="Restore it from a backup; only it knows who was pushed, and the arms.",
             ) from error
         return state
 
@@ -183,7 +189,10 @@ class State:
 
     @property
     def identity_key(self) -> str:
-        """The key from which new profile ids are minted; without it they cannot be traced back to customer ids."""
+        """The key from which new profile ids are minted.
+
+        Without it they cannot be traced back to customer ids.
+        """
         key = self.get("identity_key")
         if key is None:
             raise LedgerError(

@@ -167,7 +167,8 @@ class Journal:
             How many were new.
 
         Raises:
-            StalePlanError: The log holds another arm for one of them: another plan was applied in between.
+            StalePlanError: The log holds another arm for one of them: another plan was applied in
+                between.
         """
         table = schema.assignments
         merged = set() if planned_at is None else self._merged_since(planned_at)
@@ -197,7 +198,8 @@ class Journal:
                     key = (row["campaign"], row["epoch"], row["profile_id"])
                     if logged[key] != row["arm"]:
                         raise StalePlanError(
-                            f"profile {row['profile_id']} has arm {logged[key]} of campaign {row['campaign']} by now;"
+                            f"profile {row['profile_id']} has arm {logged[key]} of campaign"
+                            f" {row['campaign']} by now;"
                             f" the plan says {row['arm']}.",
                             hint="Another plan was applied since. Make this one again.",
                         )
@@ -218,7 +220,7 @@ class Journal:
     def log_shares(
         self, shares: Iterable[tuple[str, int, str, float]], *, config_version: str
     ) -> None:
-        """Remember which shares a configuration version drew with: (campaign, epoch, arm, share)."""
+        """Remember what a configuration version drew with: (campaign, epoch, arm, share)."""
         rows = [
             {"campaign": c, "epoch": e, "arm": a, "share": s, "config_version": config_version}
             for c, e, a, s in shares
@@ -235,7 +237,7 @@ class Journal:
         *,
         now: datetime,
     ) -> None:
-        """Store newly minted profile ids and merges; a chain of merges points at its last survivor."""
+        """Store new profile ids and merges; a chain of merges points at its last survivor."""
         keys = [dict(row) for row in new_keys]
         joined = [dict(row) for row in merges]
         with self._engine.begin() as connection:
@@ -272,7 +274,10 @@ class Journal:
 
     # ------------------------------------------------------------------ labels and segments
     def advance(self, labels: pa.Table, segment_state: pa.Table) -> None:
-        """Move people's model labels and segment states on to this run's; only changed rows are given."""
+        """Move people's model labels and segment states on to this run's.
+
+        Only changed rows are given.
+        """
         with self._engine.begin() as connection:
             for table, rows in ((schema.labels, labels), (schema.segment_state, segment_state)):
                 keys = [column.name for column in table.primary_key]
@@ -309,7 +314,10 @@ class Journal:
         return version
 
     def model(self, name: str, *, applied: bool = False) -> tuple[int, str, str] | None:
-        """The newest model of that name (or the newest that a run has used): version, document, when it was fitted."""
+        """The newest model of that name (or the newest that a run has used).
+
+        Version, document, when it was fitted.
+        """
         table = schema.models
         query = (
             sa.select(table).where(table.c.name == name).order_by(table.c.version.desc()).limit(1)
@@ -378,7 +386,10 @@ class Journal:
             )
 
     def issues(self, run_id: str) -> list[dict[str, Any]]:
-        """The row issues of one run, grouped by cause, most frequent first, each with up to three profiles."""
+        """The row issues of one run.
+
+        Grouped by cause, most frequent first, each with up to three profiles.
+        """
         table = schema.row_issues
         with self._engine.connect() as connection:
             groups = connection.execute(

@@ -1,22 +1,26 @@
 """What we know to be delivered, and how a crash or a time-out loses nobody.
 
-Before a request leaves, its rows are written as ``maybe`` (the *intent*); the answer settles them. So a row that a killed
-process left behind says "unknown", and the next plan sends it again, or removes it when it is no longer wanted. There is
+Before a request leaves, its rows are written as ``maybe`` (the *intent*); the answer settles them.
+So a row that a killed process left behind says "unknown", and the next plan sends it again, or
+removes it when it is no longer wanted. There is
 no retry queue: the difference between what is wanted and this ledger is the queue.
 
-========================  ================================  =========================================
-answer                    presence afterwards               next plan
-========================  ================================  =========================================
-intent written            maybe                             --
-delivered                 yes (removal: no)                 unchanged
-deferred, crash           maybe                             sent again; removed when not wanted
-rejected add or update    as before the intent              blocked until its fingerprint changes
-rejected removal          maybe                             sent again every run, and alerted
-suppressed                as before the intent              blocked until its fingerprint changes
-missing                   no                                looked up again later
-========================  ================================  =========================================
+========================  ================================
+========================================= answer                    presence afterwards
+next plan
+========================  ================================
+========================================= intent written            maybe
+-- delivered                 yes (removal: no)                 unchanged deferred, crash
+maybe                             sent again; removed when not wanted rejected add or update    as
+before the intent              blocked until its fingerprint changes rejected removal          maybe
+sent again every run, and alerted suppressed                as before the intent
+blocked until its fingerprint changes missing                   no
+looked up again later
+========================  ================================
+=========================================
 
-A change carries the row version that its plan saw. A row that has moved since is skipped and reported, never overwritten.
+A change carries the row version that its plan saw. A row that has moved since is skipped and
+reported, never overwritten.
 """
 
 from __future__ import annotations
@@ -48,7 +52,8 @@ class Intent:
     Attributes:
         change: What is sent.
         match_key: Digest of the match value; the ledger's key.
-        fingerprint: Of the desired state; None when the person leaves (a removal, or properties being cleared).
+        fingerprint: Of the desired state; None when the person leaves (a removal, or properties
+            being cleared).
         fields: Names of our properties that hold a value once the change is delivered.
         claims: The campaigns that claim the membership.
         expected_version: The ledger row's version that the plan saw; None when there was no row.
@@ -71,7 +76,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Intents that were written, with the presence of each before; and those whose row has moved."""
+    """Intents that were written, with the presence before; and those whose row has moved."""
 
     accepted: tuple[Intent, ...]
     before: Mapping[int, Presence]
@@ -126,7 +131,8 @@ class Ledger:
                     | (
                         {
                             "match_value": intent.change.match_value,
-                            # What may hold a value until it is settled: the old fields and the new ones.
+                            # What may hold a value until it is settled: the old fields and the new
+                            # ones.
                             "fields": json.dumps(
                                 sorted({*intent.fields, *_fields_of(rows.get(intent.match_key))})
                             ),
@@ -249,7 +255,8 @@ class Ledger:
                     "blocked_code": result.code,
                 }
             case Outcome.MISSING:
-                # Nobody of that id: certainly not on the list. Whether the person exists elsewhere is looked up again.
+                # Nobody of that id: certainly not on the list. Whether the person exists elsewhere
+                # is looked up again.
                 return {
                     "presence": Presence.NO.value,
                     "blocked_fingerprint": intent.fingerprint,
@@ -259,7 +266,10 @@ class Ledger:
                 return {}
 
     def _doubt(self, connection: sa.Connection, match_keys: list[str]) -> None:
-        """The vendor has no record of these ids: look the people up again, and doubt their other memberships."""
+        """The vendor has no record of these ids.
+
+        Look the people up again, and doubt their other memberships.
+        """
         records, memberships = schema.records, schema.memberships
         connection.execute(
             sa.update(records)
@@ -285,12 +295,14 @@ class Ledger:
             .values(presence=Presence.MAYBE.value, version=memberships.c.version + 1)
         )
 
-    # ------------------------------------------------------------------ what the vendor told us while planning
+    # ------------------------------------------------------------------ what the vendor told us
+    # while planning
     def learn_records(self, found: Sequence[Mapping[str, str | None]], *, at: str) -> None:
         """Store the vendor's answer to a look-up.
 
         Args:
-            found: Mappings with ``match_key``, ``profile_id``, ``match_value`` and ``record_id`` (None: no such person).
+            found: Mappings with ``match_key``, ``profile_id``, ``match_value`` and ``record_id``
+                (None: no such person).
             at: The instant of the look-up, ISO text.
         """
         if not found:
@@ -470,7 +482,10 @@ class Ledger:
             )
 
     def release(self, audience_id: str, match_keys: Sequence[str]) -> None:
-        """Forget memberships whose vendor record is now claimed through another identity; nothing is sent."""
+        """Forget memberships whose vendor record is now claimed through another identity.
+
+        Nothing is sent.
+        """
         table = schema.memberships
         with self._engine.begin() as connection:
             for start in range(0, len(match_keys), 10_000):
@@ -566,7 +581,7 @@ def _losing_records() -> sa.Update:
 
 @functools.cache
 def _settling(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
-    """Set columns of one row; parameters: ``new_`` columns, ``key``, ``of_`` columns of the scope."""
+    """Set columns of one row; parameters: ``new_`` columns, ``key``, ``of_`` the scope's."""
     return (
         sa.update(table)
         .where(

@@ -1,11 +1,13 @@
 """The tables of the state database.
 
-Two ledgers, because a person's properties and a list membership live on different keys at a vendor. Both are keyed by
-the *identity at the vendor* (``match_key``, a digest of what the vendor matches on) rather than by ``profile_id``: when a
-person changes the e-mail address, the old identity leaves and the new one joins, and when two profiles turn out to be
-one, the row merely changes its owner. Keyed by profile, both cases need two rows under one key, and the second is lost.
+Two ledgers, because a person's properties and a list membership live on different keys at a vendor.
+Both are keyed by the *identity at the vendor* (``match_key``, a digest of what the vendor matches
+on) rather than by ``profile_id``: when a person changes the e-mail address, the old identity leaves
+and the new one joins, and when two profiles turn out to be one, the row merely changes its owner.
+Keyed by profile, both cases need two rows under one key, and the second is lost.
 
-Times are ISO-8601 text in UTC, so that SQLite, Postgres and Arrow read them alike and they sort as they are.
+Times are ISO-8601 text in UTC, so that SQLite, Postgres and Arrow read them alike and they sort as
+they are.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from connector.errors import GuardError, StalePlanError
+from connector.errors import PlanError, StalePlanError
 from tests.end_to_end.conftest import Bench, is_push
 from tests.end_to_end.shop import VIP, WINBACK, Person
 
@@ -156,7 +156,7 @@ def test_plans_that_must_not_be_applied(bench: Bench, tmp_path: Path) -> None:
     bench.shop.offer = "20_percent"
     bench.shop.write()
     other = bench.run("apply", plan=folder)
-    assert (other.code, other.result["kind"]) == (GuardError.exit_code, "GuardError")
+    assert (other.code, other.result["kind"]) == (StalePlanError.exit_code, "StalePlanError")
     assert "the configuration has changed since the plan" in other.result["error"]
     assert not [entry for entry in bench.log() if is_push(entry)]
 
@@ -166,7 +166,7 @@ def test_plans_that_must_not_be_applied(bench: Bench, tmp_path: Path) -> None:
     bench.check()
     bench.controls.clear_log()
     again = bench.run("apply", plan=folder)
-    assert (again.code, again.result["kind"]) == (GuardError.exit_code, "GuardError")
+    assert (again.code, again.result["kind"]) == (PlanError.exit_code, "PlanError")
     assert "was applied before" in again.result["error"]
     assert bench.log() == []
 

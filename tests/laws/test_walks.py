@@ -1,8 +1,9 @@
 """Random walks with heavy faults: whatever happens, once the faults end nobody is stranded.
 
-Every step changes the world (consent, segments, addresses, merges, shares, contacts and lists at the vendor) and runs the
-engine against a vendor that refuses, loses requests before and after carrying them out, defers records, and kills us. Then
-the faults end, two clean runs follow, and the vendor must look exactly as the oracle says; a third run has nothing to do.
+Every step changes the world (consent, segments, addresses, merges, shares, contacts and lists at
+the vendor) and runs the engine against a vendor that refuses, loses requests before and after
+carrying them out, defers records, and kills us. Then the faults end, two clean runs follow, and the
+vendor must look exactly as the oracle says; a third run has nothing to do.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from tests.laws.world import Engine, Faults, Killed, Person, Vendor, World, camp
 
 N_WALKS = int(os.environ.get("LIFTLINE_WALKS", "2000"))
 TOGETHER = 20
-"""Walks that share one engine: statements cost more than rows. Each has a vendor, people and campaigns of its own."""
+"""Walks that share one engine: statements cost more than rows. Each has a vendor, people and
+campaigns of its own.
+"""
 CHUNKS = 20
 STEPS = 4
 PEOPLE = 12
@@ -63,9 +66,7 @@ def walk(folder: Path, seeds: Sequence[int]) -> list[dict[str, set[str]]]:
         for world in worlds:
             _check(engine, world)
         assert engine.plan().header.n_changes == 0
-        return [
-            {name: members for name, members in world.vendor.lists.values()} for world in worlds
-        ]
+        return [dict(world.vendor.lists.values()) for world in worlds]
     finally:
         engine.close()
 

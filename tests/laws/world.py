@@ -1,7 +1,8 @@
-"""A small world to try the engine in: people, a vendor with faults, and an oracle that shares no code with the engine.
+"""A small world to try the engine in: people, a vendor with faults, and an oracle that shares no
+code with the engine.
 
-The vendor is addressed by record ids, like most real ones. Its faults are drawn from a seeded generator. The oracle
-recomputes who belongs where in plain Python from the same facts.
+The vendor is addressed by record ids, like most real ones. Its faults are drawn from a seeded
+generator. The oracle recomputes who belongs where in plain Python from the same facts.
 """
 
 from __future__ import annotations
@@ -171,7 +172,8 @@ class Vendor:
         self.calls += 1
         assert len(changes) <= self._max_batch
         draw = self.rng.random()
-        for share, deed in (
+        deed = ""
+        for share, fault in (
             (self.faults.refuse, "refuse"),
             (self.faults.lost_before, "lost_before"),
             (self.faults.lost_after, "lost_after"),
@@ -179,10 +181,9 @@ class Vendor:
             (self.faults.killed_after, "killed_after"),
         ):
             if draw < share:
+                deed = fault
                 break
             draw -= share
-        else:
-            deed = ""
         if deed == "refuse":
             raise TransientError("busy", applied=False)
         if deed == "lost_before":
@@ -260,6 +261,8 @@ class World:
         )
         self.arm_log: dict[tuple[str, int, str], Arm] = {}
         self.foreign: dict[str, set[str]] = {}
+        self.withdrawn: set[str] = set()
+        """Addresses that said no, besides those that people use."""
 
     # ---- the truth, computed apart
     def eligible(self, spec: CampaignSpec) -> list[Person]:
@@ -293,7 +296,9 @@ class World:
 
 
 class Engine:
-    """The engine over one or several worlds that know nothing of each other (one run serves them all, for speed)."""
+    """The engine over one or several worlds that know nothing of each other (one run serves them
+    all, for speed).
+    """
 
     def __init__(self, folder: Path, *worlds: World) -> None:
         self.folder = folder
@@ -344,6 +349,10 @@ class Engine:
         consenting = [p for p in people if p.consent]
         members = [(s, p.profile_id) for p in people for s in sorted(p.segments)]
         excluded = [p.profile_id for p in people if p.excluded]
+        refused = [
+            *(p.email for p in people if p.email and p.consent == "withdrawn"),
+            *(address for world in self.worlds for address in sorted(world.withdrawn)),
+        ]
         text = pa.string()
         tables = {
             "profiles": {
@@ -362,7 +371,14 @@ class Engine:
                 "list_name": pa.array(["suppressed" for _ in excluded], text),
                 "applies_to": pa.array([None for _ in excluded], text),
             },
-            # A score of one's own for each world: a destination's properties go to everybody it may write to.
+            "withdrawn_addresses": {
+                "email": pa.array(refused, text),
+                "purpose": pa.array(["marketing" for _ in refused], text),
+                "channel": pa.array(["email" for _ in refused], text),
+            },
+            "excluded_addresses": {"email": pa.array([], text)},
+            # A score of one's own for each world: a destination's properties go to everybody it may
+            # write to.
             "scored": {"profile_id": pa.array(ids, text)}
             | {
                 f"score_{world.vendor.name}": pa.array(

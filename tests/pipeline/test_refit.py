@@ -1,4 +1,6 @@
-"""Cut points stay until somebody trains; a refit shows whom it moves, and groups remember the one before."""
+"""Cut points stay until somebody trains; a refit shows whom it moves, and groups remember the one
+before.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,16 @@ sources: {{shop: {{type: duckdb, path: ./shop.duckdb}}}}
 tables:
   customers:
     from: shop.customers
-    columns: {{customer_id: customer_id, email: email, created_at: created_at, updated_at: updated_at}}
+    columns: {{customer_id: customer_id, email: email, created_at: created_at, updated_at:
+        updated_at}}
   orders:
     from: shop.orders
     columns: {{order_id: order_id, customer_id: customer_id, ordered_at: created_at, gross: total}}
 models: {{rfm: {{type: rfm, refit: {refit}}}}}
 segments: {{champions: {{from: rfm.champions}}}}
 destinations:
-  files: {{type: csv_export, path: ./out, requires: none_internal, match_on: profile_id, properties: {{g: rfm.group}}}}
+  files: {{type: csv_export, path: ./out, requires: none_internal, match_on: profile_id,
+      properties: {{g: rfm.group}}}}
 campaigns: {{vip: {{segment: champions, to: [files]}}}}
 holdouts: {{assign: {{salt: "${{SALT}}"}}}}
 guards: {{needs_approval: {{first_sync: false}}, removals_above: 100%, additions_above: 100%}}

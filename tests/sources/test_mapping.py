@@ -365,7 +365,12 @@ def test_online_retail_is_as_dirty_as_its_donors_say():
 
 def test_a_column_that_differs_by_capitals_only_is_mapped() -> None:
     rows = pa.table({"InvoiceNo": ["a"], "sku": ["p"], "Quantity": [2.0], "Price": [3]})
-    columns = {"order_id": "InvoiceNo", "product_id": "sku", "quantity": "Quantity", "price": "Price"}
+    columns = {
+        "order_id": "InvoiceNo",
+        "product_id": "sku",
+        "quantity": "Quantity",
+        "price": "Price",
+    }
     spec = TableSpec("order_items", "lines", columns, dedupe=Dedupe.EXACT)
     with warehouse_with(lines=rows) as warehouse:
         assert map_table(warehouse, spec, timezone="UTC").n_kept == 1
