@@ -38,7 +38,7 @@ MAX_WRITE_RATIO = 3.0
 RELATIONS = (
     *("want_records", "want_memberships", "reach", "candidates"),
     *("st_records", "st_memberships", "st_audiences", "st_foreign", "st_merges"),
-    "cfg_destinations",
+    *("refused", "cfg_destinations"),
 )
 """What the diff reads."""
 
@@ -134,9 +134,9 @@ def prepare(folder: Path, n_people: int) -> dict[str, Any]:
     rows = con.execute(
         "SELECT (SELECT count(*) FROM st_records) + (SELECT count(*) FROM st_memberships)"
         " + (SELECT count(*) FROM st_raw_assignments) + (SELECT count(*) FROM st_segment_state)"
-    ).fetchone()
+    ).fetchall()
     state.close()
-    return {"read": read, "rows": rows[0] if rows else 0}
+    return {"read": read, "rows": rows[0][0]}
 
 
 def read_bare(state: State) -> None:
@@ -184,8 +184,8 @@ def compare(folder: Path) -> dict[str, Any]:
     found["write"] = race(
         lambda: write_plan(con, folder / "written", _header()), lambda: con.execute(copy), ROUNDS
     )
-    count = con.execute("SELECT count(*) FROM changes").fetchone()
-    return found | {"written": count[0] if count else 0}
+    count = con.execute("SELECT count(*) FROM changes").fetchall()
+    return found | {"written": count[0][0]}
 
 
 def floor(folder: Path) -> dict[str, float]:

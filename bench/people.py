@@ -72,6 +72,10 @@ def make_people(con: duckdb.DuckDBPyConnection, n_people: int, *, score: int = 0
         "CREATE OR REPLACE TEMP TABLE exclusions(profile_id TEXT, list_name TEXT, applies_to TEXT)"
     )
     con.execute(
+        "CREATE OR REPLACE TEMP TABLE withdrawn_addresses(email TEXT, purpose TEXT, channel TEXT)"
+    )
+    con.execute("CREATE OR REPLACE TEMP TABLE excluded_addresses(email TEXT)")
+    con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE scored AS
         SELECT profile_id, {_GROUPS}[1 + i % 5] AS "rfm.group", i % 7 + {score} AS orders_365d,
