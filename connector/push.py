@@ -136,6 +136,7 @@ class DestinationPush:
         *,
         stage: Stage,
         audiences: Mapping[str, Audience],
+        is_repeated: bool = False,
     ) -> None:
         """Send one stage; afterwards :attr:`report` holds the answers.
 
@@ -143,6 +144,8 @@ class DestinationPush:
             batches: Rows of the plan's table, each batch of one kind, list and action.
             stage: The stage, for which leaving is exempt from the permission check.
             audiences: List name -> list, for every list that the batches name.
+            is_repeated: The stage was carried out before, while the plan was held: what has moved
+                since is done and no news.
         """
         workers = max(1, self._destination.capabilities.workers)
         in_flight: dict[Future[list[RecordResult]], tuple[Begun, Audience | None]] = {}
@@ -159,7 +162,7 @@ class DestinationPush:
                     if name is not None and audience is None:
                         self._pass_over(rows)  # the list was found deleted since the plan was made
                         continue
-                    begun = self._begin(rows, audience, leaving=stage <= Stage.LEAVE)
+                    begun = self._begin(rows, audience, stage, is_repeated=is_repeated)
                     if begun.accepted:
                         future = pool.submit(self._deliver, audience, begun.accepted)
                         in_flight[future] = (begun, audience)
@@ -201,8 +204,14 @@ class DestinationPush:
             self._issue(_intent(row, {}), None, "skipped", "moved", _NOT_SENT["moved"])
 
     def _begin(
-        self, rows: Sequence[Mapping[str, Any]], audience: Audience | None, *, leaving: bool
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        audience: Audience | None,
+        stage: Stage,
+        *,
+        is_repeated: bool,
     ) -> Begun:
+        leaving = stage <= Stage.LEAVE
         intents = []
         unknown = [row["match_key"] for row in rows if row["record_id"] is None]
         learned = self._ledger.record_ids(unknown) if unknown else {}
@@ -225,7 +234,7 @@ class DestinationPush:
                 intents.append(intent)
         audience_id = None if audience is None else audience.audience_id
         begun = self._ledger.begin(intents, audience_id=audience_id)
-        for intent in begun.moved:
+        for intent in () if is_repeated else begun.moved:
             self._issue(intent, audience, "skipped", "moved", _NOT_SENT["moved"])
         return begun
 

@@ -561,7 +561,8 @@ def _carry_out(
             planned_at=header.created_at,
         )
     totals = plan.totals()
-    _run_stage(state, pushes, plan, totals, Stage.WITHDRAW, now=now)
+    was_held = journal.plan_status(header.plan_id) == "held"
+    _run_stage(state, pushes, plan, totals, Stage.WITHDRAW, now=now, is_repeated=was_held)
     if not held:
         for push in pushes.values():
             _prepare(push, header)
@@ -699,6 +700,7 @@ def _run_stage(
     stage: Stage,
     *,
     now: datetime,
+    is_repeated: bool = False,
 ) -> None:
     for name, push in pushes.items():
         if not totals.get((name, stage)):
@@ -715,7 +717,7 @@ def _run_stage(
             stage=stage,
             sizes={"record": able.max_records, "membership": able.max_members},
         )
-        push.run(batches, stage=stage, audiences=audiences)
+        push.run(batches, stage=stage, audiences=audiences, is_repeated=is_repeated)
 
 
 def _audiences(
