@@ -190,6 +190,22 @@ def test_properties_may_have_any_name(engine: Engine, world: World) -> None:
     assert contact.properties == {"score": 0, **one}
 
 
+def test_an_address_that_said_no_leaves_although_its_person_has_another_and_guards_hold(
+    engine: Engine, world: World
+) -> None:
+    engine.sync()
+    person, *others = treated(world)
+    contact = world.vendor.by_email(person.email)
+    world.withdrawn.add(person.email)
+    person.email = "other@example.com"
+    world.vendor.add_contact(person.email)
+    for other in others:
+        other.segments = set()
+    assert engine.apply(engine.plan(GuardLimits()), limits=GuardLimits()).status == "held"
+    assert emails(world) == {other.email for other in others}
+    assert contact.properties == {}
+
+
 class ByAddress(Vendor):
     """A vendor without records or ids, such as a file: members are addresses."""
 
