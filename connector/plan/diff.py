@@ -84,7 +84,8 @@ def _want_with_ids(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         CREATE OR REPLACE TEMP VIEW want AS
-        SELECT w.*, a.audience_id, md5(w.match_key || coalesce(w.record_id, '')) AS fingerprint
+        SELECT w.*, w.rowid AS place, a.audience_id,
+            md5(w.match_key || coalesce(w.record_id, '')) AS fingerprint
         FROM want_memberships w
         LEFT JOIN st_audiences a ON a.destination = w.destination AND a.name = w.name
             AND a.status = 'present'
@@ -93,24 +94,30 @@ def _want_with_ids(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _memberships(con: duckdb.DuckDBPyConnection) -> None:
-    # What is as it should be drops out of two bare joins; only the rest is looked at closely.
+    # One bare join finds the rows that differ; only these are looked at closely.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE differing_members AS
+        SELECT w.place AS wanted, m.rowid AS known
+        FROM want w
+        FULL JOIN st_memberships m ON m.destination = w.destination
+            AND m.audience_id = w.audience_id AND m.match_key = w.match_key
+        WHERE CASE WHEN w.match_key IS NULL THEN m.presence <> 'no'
+                   ELSE m.presence IS DISTINCT FROM 'yes' END
+        """
+    )
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE missing_members AS
-        SELECT w.* FROM want w
-        ANTI JOIN (SELECT * FROM st_memberships WHERE presence = 'yes') m
-            ON m.destination = w.destination AND m.audience_id = w.audience_id
-            AND m.match_key = w.match_key
+        SELECT w.*, d.known FROM differing_members d JOIN want w ON w.place = d.wanted
         """
     )
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE unwanted_members AS
-        SELECT m.* FROM st_memberships m
+        SELECT m.* FROM differing_members d JOIN st_memberships m ON m.rowid = d.known
         SEMI JOIN cfg_destinations g ON g.destination = m.destination
-        ANTI JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
-            AND w.match_key = m.match_key
-        WHERE m.presence <> 'no'
+        WHERE d.wanted IS NULL
         """
     )
     con.execute(
@@ -127,8 +134,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
             END AS held
         FROM missing_members w
         JOIN cfg_destinations g ON g.destination = w.destination
-        LEFT JOIN st_memberships m ON m.destination = w.destination
-            AND m.audience_id = w.audience_id AND m.match_key = w.match_key
+        LEFT JOIN st_memberships m ON m.rowid = w.known
         LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
         LEFT JOIN want_records z ON z.destination = w.destination AND z.match_key = w.match_key
         ANTI JOIN st_foreign f ON f.destination = w.destination AND f.audience_id = w.audience_id
@@ -192,10 +198,12 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE differing_records AS
-        SELECT w.* FROM want_records w
-        ANTI JOIN (SELECT * FROM st_records WHERE presence = 'yes') k
-            ON k.destination = w.destination AND k.match_key = w.match_key
-            AND k.fingerprint = w.fingerprint
+        SELECT w.rowid AS wanted, k.rowid AS known
+        FROM want_records w
+        FULL JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
+        WHERE CASE WHEN w.match_key IS NULL THEN k.presence <> 'no' AND k.fields <> '[]'
+                   ELSE k.presence IS DISTINCT FROM 'yes'
+                        OR k.fingerprint IS DISTINCT FROM w.fingerprint END
         """
     )
     con.execute(
@@ -206,8 +214,9 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                       AND NOT (coalesce(k.blocked_code, '') = 'NOT_FOUND'
                                AND (w.record_id IS NOT NULL OR w.creates))
                  THEN coalesce(k.blocked_code, 'rejected') END AS held
-        FROM differing_records w
-        LEFT JOIN st_records k ON k.destination = w.destination AND k.match_key = w.match_key
+        FROM differing_records d
+        JOIN want_records w ON w.rowid = d.wanted
+        LEFT JOIN st_records k ON k.rowid = d.known
         """
     )
     # A record that is addressed through another e-mail by now keeps what is written there.
@@ -220,11 +229,11 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                 lambda name: NOT list_contains(from_json(o.fields, '["VARCHAR"]'), name)
             )) AS TEXT) END AS fields
         )
-        FROM st_records k
+        FROM differing_records d
+        JOIN st_records k ON k.rowid = d.known
         JOIN cfg_destinations g ON g.destination = k.destination AND g.clears
-        ANTI JOIN want_records w ON w.destination = k.destination AND w.match_key = k.match_key
         LEFT JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
-        WHERE k.presence <> 'no' AND k.fields <> '[]'
+        WHERE d.wanted IS NULL
         """
     )
     con.execute(
