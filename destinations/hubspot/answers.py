@@ -31,8 +31,9 @@ _LOCKED = 423
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _BLOCKED = re.compile(r"gdpr|blocklist", re.IGNORECASE)
+_ABSENT = "PROPERTY_DOESNT_EXIST"
 _SYSTEMIC = {
-    "PROPERTY_DOESNT_EXIST": "does not exist",
+    _ABSENT: "does not exist",
     "READ_ONLY_VALUE": "is read-only",
 }
 _FOR_NOW = frozenset({"RATE_LIMITS", "INTERNAL_ERROR", "LOCKED", "MIGRATION_IN_PROGRESS"})
@@ -174,6 +175,11 @@ def property_problems(body: Json) -> Iterator[tuple[str, str]]:
 
 def _problem(code: object, name: object) -> tuple[str, str]:
     return machine_word(code), name if isinstance(name, str) and _PROPERTY.fullmatch(name) else ""
+
+
+def absent_properties(answer: Answer) -> set[str]:
+    """Properties of a refused request that do not exist at HubSpot."""
+    return {name for code, name in property_problems(answer.body) if code == _ABSENT and name}
 
 
 def refusal(name: str, what: str, answer: Answer) -> DestinationError:

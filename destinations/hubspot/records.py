@@ -27,6 +27,7 @@ from destinations.hubspot.answers import (
     Json,
     RefusedError,
     Verdict,
+    absent_properties,
     context_values,
     missing,
     refusal,
@@ -248,6 +249,15 @@ class Records:
         if not wanted:
             return verdicts
         answer = self._api().update_contacts(wanted)
+        absent = set() if answer.ok else absent_properties(answer)
+        if absent and not any(values.get(key) for values in wanted.values() for key in absent):
+            # Somebody deleted the property, so there is nothing left of it to clear.
+            return verdicts | self._update(
+                {
+                    key: {name: value for name, value in values.items() if name not in absent}
+                    for key, values in wanted.items()
+                }
+            )
         if not answer.ok:
             raise refusal(self._name, "a batch of contact updates", answer)
         for record in answer.results:

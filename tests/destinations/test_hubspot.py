@@ -356,6 +356,14 @@ class TestRecords:
             make(create_missing=True).push(None, [record(1, {"no_such_property": "x"}), record(2)])
         assert not isinstance(caught.value, BatchRejectedError)
 
+    def test_clearing_a_property_that_was_deleted_there_is_no_fault(self, controls, hubspot):
+        known(controls, 1, 2)
+        cleared = {"rfm_group": None, "deleted_one": None, "deleted_two": None}
+        results = hubspot.push(None, [record(1, cleared), record(2, {"deleted_one": None})])
+        assert set(outcomes(results).values()) == {Outcome.DELIVERED}
+        with pytest.raises(PermanentError, match="'deleted_one' does not exist"):
+            hubspot.push(None, [record(1, {"deleted_one": None}), record(2, {"deleted_one": "x"})])
+
     def test_a_repeated_record_is_written_once(self, controls, hubspot):
         (record_id,) = known(controls, 1)
         results = hubspot.push(
