@@ -38,6 +38,19 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _copy(folder: Path, out: Path) -> None:
+    """Copy a plan, owner-only; whatever else lies in ``out`` is left as it is."""
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in sorted(folder.rglob("*")):
+        target = out / path.relative_to(folder)
+        if path.is_dir():
+            target.mkdir(exist_ok=True, mode=0o700)
+        else:
+            target.touch(mode=0o600)
+            target.chmod(0o600)
+            shutil.copyfile(path, target)
+
+
 def build_destination(config: Config, name: str, properties: Iterable[str]) -> Destination:
     """One adapter of a configuration, told every property that will be written there.
 
@@ -250,9 +263,7 @@ class Project:
             )
             publish.write_published(found, plan)
         if out is not None:
-            shutil.copytree(plan.folder, out, dirs_exist_ok=True)
-            for path in (out, *out.rglob("*")):
-                path.chmod(0o700 if path.is_dir() else 0o600)
+            _copy(plan.folder, out)
         return plan
 
     def _apply(

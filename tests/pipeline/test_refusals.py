@@ -182,3 +182,18 @@ def test_a_campaigns_own_exclusion_list_is_read_again_at_apply(shop: Shop) -> No
         project.apply(plan.folder, approved=["all"], approver="test")
     assert "calm@example.com" in shop.members()
     assert "new@example.com" not in shop.members()
+
+
+def test_a_plan_copied_into_a_folder_leaves_what_lies_there_as_it_is(
+    shop: Shop, tmp_path: Path
+) -> None:
+    out = tmp_path / "mine"
+    out.mkdir(mode=0o755)
+    script = out / "script.sh"
+    script.touch(mode=0o755)
+    modes = [path.stat().st_mode for path in (out, script)]
+    with shop.open() as project:
+        project.plan(out=out)
+    assert [path.stat().st_mode for path in (out, script)] == modes
+    assert (out / "changes.parquet").stat().st_mode & 0o077 == 0
+    assert (out / "published").stat().st_mode & 0o077 == 0
