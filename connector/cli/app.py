@@ -26,7 +26,7 @@ from connector.cli.context import (
 from connector.errors import EXIT_WITH_REJECTIONS, GuardError, LiftlineError, PlanError
 
 if TYPE_CHECKING:
-    from connector.pipeline.activate import ApplyReport
+    from connector.pipeline.applying import ApplyReport
 
 app = typer.Typer(
     name="liftline",

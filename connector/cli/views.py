@@ -16,7 +16,7 @@ from connector.domain import Finding, Kind, Level
 from connector.report.words import BLOCKED, ISSUES, OUTCOMES, left_out, phrase
 
 if TYPE_CHECKING:
-    from connector.pipeline.activate import ApplyReport
+    from connector.pipeline.applying import ApplyReport
     from connector.plan.document import Header, Plan
 
 KEPT_MEASURES = frozenset(

@@ -25,7 +25,7 @@ from connector.audiences import eligibility, reach
 from connector.audiences.specs import DestinationSpec, load_specs
 from connector.domain import Arm, Presence
 from connector.models.cuts import Cuts
-from connector.pipeline import activate
+from connector.pipeline.activation import Activation
 from connector.pipeline.explanation import (
     CampaignView,
     Condition,
@@ -40,6 +40,7 @@ from connector.pipeline.explanation import (
     Score,
     SegmentView,
 )
+from connector.pipeline.known import load_state
 from connector.pipeline.understand import RFM, Understanding
 from connector.pipeline.who import find_profile, former_ids, load_merges
 from connector.report.data import RfmAxis
@@ -146,7 +147,7 @@ def mask(address: str) -> str:
 def _judge(
     con: duckdb.DuckDBPyConnection,
     state: State,
-    activation: activate.Activation,
+    activation: Activation,
     *,
     as_of: datetime,
 ) -> None:
@@ -155,7 +156,7 @@ def _judge(
     Whoever was never looked up at a destination is taken as known there; the next plan asks.
     """
     holdouts.check_salt(state.get("salt_digest"), activation.salt)
-    activate.load_state(con, state)
+    load_state(con, state)
     load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
     reach.build_reach(con)
     reach.apply_records(con)
@@ -182,7 +183,7 @@ class _Look:
     found: Understanding
     config: Config
     state: State
-    activation: activate.Activation
+    activation: Activation
     profile_id: str
     former: tuple[str, ...]
 

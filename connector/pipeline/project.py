@@ -20,7 +20,10 @@ from connector.config import Config, load_config
 from connector.domain import Stage
 from connector.errors import ConfigError, PlanError
 from connector.models.rfm import Migration
-from connector.pipeline import activate, publish, specs
+from connector.pipeline import publish, specs
+from connector.pipeline.activation import Activation, Progress
+from connector.pipeline.applying import ApplyReport, apply_plan
+from connector.pipeline.planning import make_plan
 from connector.pipeline.understand import Understanding, open_warehouse, remember, understand
 from connector.plan.document import Plan, quality_rows, read_plan
 from connector.ports import Destination
@@ -81,7 +84,7 @@ class Project:
         *,
         clock: Callable[[], datetime] = _now,
         identity_key: str | None = None,
-        progress: activate.Progress = lambda _what, _done, _total: None,
+        progress: Progress = lambda _what, _done, _total: None,
     ) -> None:
         """Open the state of a configuration; destinations are built when they are first needed.
 
@@ -111,7 +114,7 @@ class Project:
         *,
         clock: Callable[[], datetime] = _now,
         identity_key: str | None = None,
-        progress: activate.Progress = lambda _what, _done, _total: None,
+        progress: Progress = lambda _what, _done, _total: None,
     ) -> Project:
         """Read a configuration file and open its project."""
         return cls(load_config(path), clock=clock, identity_key=identity_key, progress=progress)
@@ -165,7 +168,7 @@ class Project:
 
     def apply(
         self, folder: Path | None = None, *, approved: Collection[str] = (), approver: str = ""
-    ) -> activate.ApplyReport:
+    ) -> ApplyReport:
         """Carry out a plan: the newest one, or the one in a folder."""
         with self.state.lock("apply"):
             plan = read_plan(folder or self._newest_plan())
@@ -177,7 +180,7 @@ class Project:
         as_of: datetime | None = None,
         approved: Collection[str] = (),
         approver: str = "",
-    ) -> tuple[Plan, activate.ApplyReport]:
+    ) -> tuple[Plan, ApplyReport]:
         """Plan and apply in one go, for schedulers; guards hold what they hold."""
         with self.state.lock("sync"):
             plan = self._plan(as_of=as_of)
@@ -236,7 +239,7 @@ class Project:
         journal.take_up(self.now)
         with self._understood(as_of=as_of) as found:
             versions = remember(self.state, found, now=self.now)
-            plan = activate.make_plan(
+            plan = make_plan(
                 found.warehouse.connection,
                 self.state,
                 self.activation(found),
@@ -266,11 +269,9 @@ class Project:
             _copy(plan.folder, out)
         return plan
 
-    def _apply(
-        self, plan: Plan, *, approved: Collection[str], approver: str
-    ) -> activate.ApplyReport:
+    def _apply(self, plan: Plan, *, approved: Collection[str], approver: str) -> ApplyReport:
         self.journal.take_up(self.now)
-        report = activate.apply_plan(
+        report = apply_plan(
             self.state,
             self.activation(None),
             plan,
@@ -283,12 +284,12 @@ class Project:
         publish.publish_run(self.state.folder, plan, report)
         return report
 
-    def activation(self, found: Understanding | None) -> activate.Activation:
+    def activation(self, found: Understanding | None) -> Activation:
         """What planning and applying need of the file."""
         config = self.config
         global_holdout = config.holdouts.global_
         as_of = found.as_of if found else config.project.instant(self.now)
-        return activate.Activation(
+        return Activation(
             project=config.project.name,
             currency=config.project.currency,
             config_digest=config.digest,

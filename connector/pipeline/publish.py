@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from connector.plan.document import Plan
 
 if TYPE_CHECKING:
-    from connector.pipeline.activate import ApplyReport
+    from connector.pipeline.applying import ApplyReport
     from connector.pipeline.understand import Understanding
 
 PRIVATE = frozenset(

@@ -25,7 +25,8 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import ConfigError, PermanentError, StalePlanError
-from connector.pipeline import activate
+from connector.pipeline.activation import Activation
+from connector.pipeline.planning import make_plan
 from connector.plan.summary import GuardLimits
 from connector.state.database import utc_text
 from connector.state.journal import Journal
@@ -144,7 +145,7 @@ def test_a_destination_that_leaves_the_file_does_not_stop_the_others(
     known = engine.activation
     other = Vendor(name="other")
 
-    def activation(limits: GuardLimits) -> activate.Activation:
+    def activation(limits: GuardLimits) -> Activation:
         full = known(limits)
         return dataclasses.replace(
             full,
@@ -224,7 +225,7 @@ class ByAddress(Vendor):
 
 
 class ByAddressEngine(Engine):
-    def activation(self, limits: GuardLimits) -> activate.Activation:
+    def activation(self, limits: GuardLimits) -> Activation:
         spec = DestinationSpec("vendor", purpose="marketing", channel="email", records=False)
         return dataclasses.replace(super().activation(limits), destination_specs=[spec])
 
@@ -388,7 +389,7 @@ def test_an_adapter_that_raises_anything_ends_its_part_of_the_run_only(
     engine = Engine(tmp_path, populate(vendor))
     known = engine.activation
 
-    def activation(limits: GuardLimits) -> activate.Activation:
+    def activation(limits: GuardLimits) -> Activation:
         field = Field("score", "Score", FieldType.NUMBER)
         return dataclasses.replace(known(limits), fields={"vendor": [field]})
 
@@ -521,7 +522,7 @@ def test_shares_are_kept_of_a_campaign_that_ends_before_its_plan_is_applied(
 def test_the_clock_of_an_arm_is_in_utc_whatever_the_zone_of_the_instant(engine: Engine) -> None:
     engine.load()
     as_of = START.astimezone(ZoneInfo("Asia/Tokyo"))
-    plan = activate.make_plan(
+    plan = make_plan(
         engine.con,
         engine.state,
         engine.activation(NO_GUARDS),

@@ -33,7 +33,9 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import BatchRejectedError, TransientError
-from connector.pipeline import activate
+from connector.pipeline.activation import Activation
+from connector.pipeline.applying import ApplyReport, apply_plan
+from connector.pipeline.planning import make_plan
 from connector.plan.document import Plan
 from connector.plan.summary import GuardLimits
 from connector.state.database import State
@@ -316,7 +318,7 @@ class Engine:
         self.state.close()
         self.state = _open(self.folder)
 
-    def activation(self, limits: GuardLimits) -> activate.Activation:
+    def activation(self, limits: GuardLimits) -> Activation:
         specs = [
             DestinationSpec(
                 world.vendor.name,
@@ -330,7 +332,7 @@ class Engine:
             )
             for world in self.worlds
         ]
-        return activate.Activation(
+        return Activation(
             project="world",
             currency="EUR",
             config_digest="c0",
@@ -409,7 +411,7 @@ class Engine:
     def plan(self, limits: GuardLimits = NO_GUARDS) -> Plan:
         self.load()
         self.now += timedelta(minutes=1)
-        return activate.make_plan(
+        return make_plan(
             self.con,
             self.state,
             self.activation(limits),
@@ -418,15 +420,11 @@ class Engine:
             folder=self.folder / "plans",
         )
 
-    def apply(
-        self, plan: Plan, limits: GuardLimits = NO_GUARDS, **options: Any
-    ) -> activate.ApplyReport:
+    def apply(self, plan: Plan, limits: GuardLimits = NO_GUARDS, **options: Any) -> ApplyReport:
         self.now += timedelta(minutes=1)
-        return activate.apply_plan(
-            self.state, self.activation(limits), plan, now=self.now, **options
-        )
+        return apply_plan(self.state, self.activation(limits), plan, now=self.now, **options)
 
-    def sync(self) -> activate.ApplyReport:
+    def sync(self) -> ApplyReport:
         return self.apply(self.plan(), approved={"all"}, approver="test")
 
 

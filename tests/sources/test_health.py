@@ -43,5 +43,3 @@ def test_lost_rows_are_an_error_above_the_limit(before, n_kept, level):
     previous = {} if before is None else {"orders": before}
     (found,) = check_rows([report(n_kept)], previous, max_drop_share=0.3)
     assert found.level is level
-
-

@@ -1,0 +1,178 @@
+"""From segment members to a plan.
+
+Reads vendors and changes nothing there; :mod:`connector.pipeline.applying` does. Takes the clock's
+reading as an argument.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connector import holdouts
+from connector.audiences import desired, eligibility, reach
+from connector.audiences.specs import load_specs
+from connector.pipeline.activation import Activation, Progress, silent
+from connector.pipeline.inspection import inspect_audiences, look_up
+from connector.pipeline.known import INSPECTED, LEARNED, load_state
+from connector.plan import diff, document, summary
+from connector.plan.document import Guard, Header, Plan
+from connector.state.database import State, utc_text
+from connector.state.journal import Journal
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def make_plan(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    activation: Activation,
+    *,
+    as_of: datetime,
+    now: datetime,
+    folder: Path,
+    extra_guards: Sequence[Guard] = (),
+    header_extra: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> Plan:
+    """Decide every change of this run, without changing anything at a vendor.
+
+    Args:
+        con: The workspace, holding ``profiles``, ``permissions``, ``exclusions``, ``scored`` and
+            ``segment_members``.
+        state: The state database.
+        activation: The configuration's part.
+        as_of: The instant that the scores are of.
+        now: The clock's reading.
+        folder: Plans are written to a folder of their own below this one.
+        extra_guards: Guards that the first act has tripped already.
+        header_extra: More fields of the header (quality, migration, model versions, table counts).
+        progress: Told what goes on.
+
+    Raises:
+        DestinationError: A vendor cannot be read, so that the plan would be half-known.
+    """
+    journal = Journal(state)
+    digest = holdouts.check_salt(state.get("salt_digest"), activation.salt)
+    load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
+    load_state(con, state)
+    reach.build_reach(con)
+    has_learned = look_up(con, state, activation, now=now, progress=progress)
+    statuses, has_moved = inspect_audiences(con, state, activation, now=now)
+    stale = {*(LEARNED if has_learned else ()), *(INSPECTED if has_moved else ())}
+    if stale:
+        load_state(con, state, stale)
+    reach.apply_records(con)
+    eligibility.build_candidates(con)
+    holdouts.draw_arms(
+        con,
+        salt=activation.salt,
+        draws=activation.draws,
+        global_draw=activation.global_draw,
+        as_of=as_of,
+    )
+    desired.build_want_memberships(con)
+    desired.build_want_records(
+        con,
+        activation.destination_specs,
+        activation.campaigns,
+        global_holdout=activation.global_draw.campaign if activation.global_draw else None,
+    )
+    diff.build_changes(con)
+    _build_advances(con, activation, as_of=as_of)
+
+    capabilities = {name: d.capabilities for name, d in activation.destinations.items()}
+    audiences = summary.audience_plans(con, statuses)
+    records = summary.records_plans(con)
+    campaigns = summary.campaign_plans(
+        con,
+        costs={c.name: c.cost_per_contact for c in activation.campaigns},
+        budgets={c.name: c.budget_per_run for c in activation.campaigns},
+    )
+    guards = summary.tripped_guards(
+        con,
+        activation.limits,
+        audiences=audiences,
+        records=records,
+        campaigns=campaigns,
+        capabilities=capabilities,
+        currency=activation.currency,
+    )
+    plan_id = f"plan-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    count = con.execute("SELECT count(*) FROM changes").fetchone()
+    header = Header(
+        plan_id=plan_id,
+        project=activation.project,
+        created_at=now,
+        as_of=as_of,
+        config_digest=activation.config_digest,
+        currency=activation.currency,
+        audiences=tuple(audiences),
+        records=tuple(records),
+        campaigns=tuple(campaigns),
+        efforts=tuple(summary.efforts(con, capabilities)),
+        guards=(*extra_guards, *guards),
+        segments=dict(
+            con.execute(
+                "SELECT segment, count(*) FROM segment_members GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+        ),
+        n_changes=int(count[0]) if count else 0,
+        fields={
+            name: [dataclasses.asdict(one) for one in fields]
+            for name, fields in activation.fields.items()
+        },
+        **(header_extra or {}),
+    )
+    plan = document.write_plan(con, folder / plan_id, header)
+    state.put("salt_digest", digest)
+    journal.record_plan(
+        plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest
+    )
+    return plan
+
+
+def _build_advances(
+    con: duckdb.DuckDBPyConnection, activation: Activation, *, as_of: datetime
+) -> None:
+    """What apply will write to the state: new arms, changed labels, changed segment states."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE new_arms AS SELECT campaign, epoch, profile_id, arm,"
+        " bucket, first_eligible_at"
+        " FROM arms WHERE is_new ORDER BY campaign, epoch, profile_id"
+    )
+    at = utc_text(as_of)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE new_labels(model TEXT, profile_id TEXT, label TEXT,"
+        " previous_label TEXT, since TEXT)"
+    )
+    for model, column in activation.labels.items():
+        quoted = '"' + column.replace('"', '""') + '"'
+        con.execute(
+            f"""
+            INSERT INTO new_labels
+            SELECT $model, s.profile_id, s.{quoted}, l.label, $at
+            FROM scored s LEFT JOIN st_labels l ON l.model = $model AND l.profile_id = s.profile_id
+            WHERE s.{quoted} IS NOT NULL AND s.{quoted} IS DISTINCT FROM l.label
+            """,
+            {"model": model, "at": at},
+        )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE new_segment_state AS
+        SELECT coalesce(m.segment, t.segment) AS segment, coalesce(m.profile_id,
+            t.profile_id) AS profile_id,
+            CAST(m.profile_id IS NOT NULL AS INTEGER) AS is_member, CAST($at AS TEXT) AS since,
+                1 AS streak,
+            CAST($at AS TEXT) AS last_as_of
+        FROM (SELECT DISTINCT segment, profile_id FROM segment_members) m
+        FULL JOIN st_segment_state t ON t.segment = m.segment AND t.profile_id = m.profile_id
+        WHERE CAST(m.profile_id IS NOT NULL AS INTEGER) IS DISTINCT FROM t.is_member
+        """,
+        {"at": at},
+    )
