@@ -1,0 +1,145 @@
+"""Functions of text, e-mail addresses and hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connector.warehouse.macros.macro import Kind, Macro, Word, everywhere
+
+T, N, B, A = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN, Kind.ANY
+
+CONSTANTS: Mapping[str, str] = {
+    "_blanks": " \t\r\n\u00a0\u200b\ufeff",
+    "_email": r'^[^@,;:<>()\s"\\\[\]]+'
+    r'@([^@,;:<>()\s"\\\[\]._]+[.])+[^@,;:<>()\s"\\\[\]._0-9]{2,63}$',
+}
+"""Texts that templates use by name, so that each engine's own way of quoting is left to sqlglot."""
+
+TEXT = (
+    Macro("lower", (T,), T, "the text in small letters", everywhere("LOWER(_1)")),
+    Macro("upper", (T,), T, "the text in capitals", everywhere("UPPER(_1)")),
+    Macro("trim", (T,), T, "the text without spaces at its ends", everywhere("TRIM(_1)")),
+    Macro("length", (T,), N, "number of characters", everywhere("LENGTH(_1)")),
+    Macro(
+        "substr",
+        (T, Word.COUNT),
+        T,
+        "the text from a position on (1 is the first)",
+        everywhere("SUBSTRING(_1, _2)"),
+    ),
+    Macro(
+        "substr",
+        (T, Word.COUNT, Word.COUNT),
+        T,
+        "so many characters from a position on (1 is the first)",
+        everywhere("SUBSTRING(_1, _2, _3)"),
+    ),
+    Macro(
+        "replace",
+        (T, T, T),
+        T,
+        "the text with one part replaced by another",
+        everywhere("REPLACE(_1, _2, _3)"),
+    ),
+    Macro("left", (T, Word.COUNT), T, "the first characters", everywhere("LEFT(_1, _2)")),
+    Macro("right", (T, Word.COUNT), T, "the last characters", everywhere("RIGHT(_1, _2)")),
+    Macro(
+        "starts_with",
+        (T, T),
+        B,
+        "whether the text begins so",
+        everywhere("LEFT(_1, LENGTH(_2)) = _2"),
+    ),
+    Macro(
+        "ends_with",
+        (T, T),
+        B,
+        "whether the text ends so",
+        everywhere("RIGHT(_1, LENGTH(_2)) = _2"),
+    ),
+    Macro(
+        "string_contains",
+        (T, T),
+        B,
+        "whether the text holds another",
+        {"any": "STRPOS(_1, _2) > 0", "postgres": "POSITION(_2 IN _1) > 0"},
+    ),
+    Macro(
+        "regexp_matches",
+        (T, Word.PATTERN),
+        B,
+        "whether the pattern is found in the text",
+        {
+            "duckdb": "REGEXP_MATCHES(_1, _2)",
+            "postgres": "_1 ~ _2",
+            "spark": "_1 RLIKE _2",
+            "bigquery": "REGEXP_CONTAINS(_1, _2)",
+            "snowflake": "REGEXP_INSTR(_1, _2) > 0",
+        },
+    ),
+    Macro("as_text", (A,), T, "the value as text", everywhere("CAST(_1 AS VARCHAR)")),
+    Macro(
+        "json_text",
+        (A, Word.KEY),
+        T,
+        "the value of a key of a JSON object, as text",
+        {
+            "duckdb": "JSON_EXTRACT_STRING(_1, '$.' || _2)",
+            "postgres": "CAST(_1 AS JSONB) ->> _2",
+            "spark": "GET_JSON_OBJECT(_1, CONCAT('$.', _2))",
+            "bigquery": "JSON_VALUE(_1, CONCAT('$.', _2))",
+            "snowflake": "CAST(GET(PARSE_JSON(_1), _2) AS VARCHAR)",
+        },
+    ),
+    Macro(
+        "normalise_email",
+        (T,),
+        T,
+        "the address without blanks around it, small, in composed Unicode; NULL when empty",
+        {
+            "duckdb": "NULLIF(LOWER(TRIM(NFC_NORMALIZE(_1), _blanks)), '')",
+            "postgres": "NULLIF(LOWER(TRIM(_blanks FROM NORMALIZE(_1, NFC))), '')",
+            # Spark and Snowflake have no Unicode normalisation: e + accent and the composed letter
+            # stay apart there.
+            "spark": "NULLIF(LOWER(TRIM(BOTH _blanks FROM _1)), '')",
+            "snowflake": "NULLIF(LOWER(TRIM(_1, _blanks)), '')",
+            "bigquery": "NULLIF(LOWER(TRIM(NORMALIZE(_1, NFC), _blanks)), '')",
+        },
+    ),
+    Macro(
+        "is_email",
+        (T,),
+        B,
+        "whether the text has the shape of one e-mail address with a full domain",
+        {
+            "duckdb": "LENGTH(_1) <= 254 AND REGEXP_MATCHES(_1, _email)",
+            "postgres": "LENGTH(_1) <= 254 AND _1 ~ _email",
+            "spark": "LENGTH(_1) <= 254 AND _1 RLIKE _email",
+            "bigquery": "LENGTH(_1) <= 254 AND REGEXP_CONTAINS(_1, _email)",
+            "snowflake": "LENGTH(_1) <= 254 AND REGEXP_INSTR(_1, _email) > 0",
+        },
+    ),
+)
+
+HASHES = (
+    Macro(
+        "md5_hex",
+        (T,),
+        T,
+        "the MD5 digest as 32 hexadecimal digits",
+        {"any": "MD5(_1)", "bigquery": "TO_HEX(MD5(_1))"},
+    ),
+    Macro(
+        "hash_bucket",
+        (T,),
+        N,
+        "the first 8 hexadecimal digits of the MD5 digest as a number below 2^32",
+        {
+            "duckdb": "CAST('0x' || SUBSTRING(MD5(_1), 1, 8) AS BIGINT)",
+            "postgres": "CAST(CAST('x' || SUBSTRING(MD5(_1), 1, 8) AS BIT(32)) AS BIGINT)",
+            "spark": "CAST(CONV(SUBSTRING(MD5(_1), 1, 8), 16, 10) AS BIGINT)",
+            "bigquery": "CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(_1)), 1, 8)) AS INT64)",
+            "snowflake": "TO_NUMBER(SUBSTRING(MD5(_1), 1, 8), 'XXXXXXXX')",
+        },
+    ),
+)
