@@ -13,9 +13,8 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt
-from pydantic_core import PydanticCustomError
 
-from connector.config.values import Days, Name, Scores, Section, refuse, whole_days
+from connector.config.values import Days, Name, Refit, Scores, Section, refuse
 from connector.models.groups import DEFAULT_GROUPS, Cell, Group, cells
 
 
@@ -27,16 +26,6 @@ def _edges(value: object) -> object:
         if len(numbers) == len(value) <= 9 and all(low < high for low, high in pairwise(numbers)):
             return tuple(numbers)
     raise refuse("1 to 9 growing positive numbers, such as [30, 90, 180, 365]")
-
-
-def _refit(value: object) -> object:
-    words = ("with_training", "every_run")
-    if value in words:
-        return value
-    try:
-        return whole_days(value)
-    except PydanticCustomError:
-        raise refuse("with_training, every_run, or an age such as 30d", words=words) from None
 
 
 class Scale(Section):
@@ -96,9 +85,7 @@ class RfmModel(Section):
     recency: Scale = Scale(method="quantile", bins=5)
     frequency: Scale = Scale(method="fixed", edges=(2, 3, 4, 6))
     monetary: MonetaryScale = MonetaryScale(method="quantile", bins=5)
-    refit: Annotated[Literal["with_training", "every_run"] | timedelta, BeforeValidator(_refit)] = (
-        "with_training"
-    )
+    refit: Refit = "with_training"
     groups: tuple[RfmGroup, ...] = Field(default=_SHIPPED, min_length=1)
     no_orders: Name = "prospects"
     lapsed: Name = "lapsed"
@@ -117,12 +104,6 @@ class RfmModel(Section):
     def group_names(self) -> tuple[str, ...]:
         """Every value that ``rfm.group`` may take, in the order of the file, each once."""
         return tuple(dict.fromkeys([*(g.name for g in self.groups), self.no_orders, self.lapsed]))
-
-
-class Models(Section):
-    """The models; RFM runs with its defaults when the file says nothing."""
-
-    rfm: RfmModel = RfmModel()
 
 
 def shadowed_groups(groups: Sequence[Group], shape: Cell) -> dict[int, tuple[int, ...]]:

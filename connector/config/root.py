@@ -29,8 +29,8 @@ from connector.config.data import (
     Tables,
 )
 from connector.config.document import Document
+from connector.config.models import Models
 from connector.config.problems import InvalidConfigError, KeyPath
-from connector.config.rfm import Models
 from connector.config.values import Name, Probability, Section, Share, Text
 
 
@@ -78,7 +78,7 @@ class Config(Section):
     identity: Identity = Identity()
     consent: Consent | None = None
     exclusion_lists: tuple[ExclusionList, ...] = ()
-    models: Models = Models()
+    models: Models = Field(default_factory=lambda: Models.model_validate({}))
     segments: Mapping[Name, Segment] = Field(default_factory=dict)
     priority_lists: tuple[PriorityList, ...] = ()
     strategies: Mapping[Name, Strategy] = Field(default_factory=dict)

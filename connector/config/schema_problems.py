@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -26,6 +26,9 @@ from connector.config.problems import (
     shown,
 )
 from connector.config.values import REFUSED
+
+KIND = "type"
+"""Key that decides which kind of block it stands in."""
 
 _SHAPES = {
     "mapping_type": "a mapping (key: value)",
@@ -63,7 +66,7 @@ def problems_of(
         path = _path(detail, content)
         if path in problems or (detail["type"] == "missing" and path in mistyped):
             continue
-        problems[path] = _problem(detail, path, document, root)
+        problems[path] = _problem(detail, path, content, document, root)
     return list(problems.values())
 
 
@@ -75,7 +78,7 @@ def _mistyped(
     for detail in details:
         if detail["type"] == "extra_forbidden":
             path = _path(detail, content)
-            key = nearest(path[-1], keys_at(root, path[:-1]))
+            key = nearest(path[-1], keys_at(root, path[:-1], content))
             if key is not None:
                 meant.add((*path[:-1], key))
     return meant
@@ -87,6 +90,8 @@ def _path(detail: ErrorDetails, content: Any) -> KeyPath:  # noqa: ANN401 - plai
     for part in detail["loc"]:
         in_mapping = isinstance(content, Mapping) and part in content
         in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
+        if not in_mapping and isinstance(content, Mapping) and content.get(KIND) == part:
+            continue  # pydantic names the kind that it chose
         if in_mapping or in_list:
             content = content[part]
         elif detail["type"] != "missing" or not isinstance(content, Mapping):
@@ -96,16 +101,20 @@ def _path(detail: ErrorDetails, content: Any) -> KeyPath:  # noqa: ANN401 - plai
 
 
 def _problem(
-    detail: ErrorDetails, path: KeyPath, document: Document, root: type[BaseModel]
+    detail: ErrorDetails,
+    path: KeyPath,
+    content: object,
+    document: Document,
+    root: type[BaseModel],
 ) -> Problem:
     kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
     allowed = _EXPLAINED.get((str(path[0]), str(path[-1])), "") if path else ""
     if kind == "missing":
-        meant = _written_instead(str(path[-1]), found, keys_at(root, path[:-1]))
+        meant = _written_instead(str(path[-1]), found, keys_at(root, path[:-1], content))
         return document.problem(path, "is missing", allowed=allowed, hint=meant)
     is_key = detail["loc"][-1:] == ("[key]",)
     if kind == "extra_forbidden" or (is_key and kind == "enum"):
-        keys = keys_at(root, path[:-1])
+        keys = keys_at(root, path[:-1], content)
         hint = did_you_mean(path[-1], keys)
         return document.problem(path, "unknown key", allowed=listed(keys), hint=hint)
     words: tuple[str, ...] = ()
@@ -117,7 +126,16 @@ def _problem(
         words = tuple(re.findall(r"'([^']*)'", expected))
         allowed = listed(words) if words else expected
     elif kind in ("model_type", "model_attributes_type"):
-        allowed = f"a mapping with {listed(keys_at(root, path))}"
+        allowed = f"a mapping with {listed(keys_at(root, path, content))}"
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        path = (*path, KIND)
+        words = tuple(kinds_at(root, path[:-1]))
+        allowed = f"{KIND}: {' | '.join(words)}"
+        if kind == "union_tag_not_found":
+            return document.problem(path, "is missing", allowed=allowed)
+        found = context["tag"]
+    elif kind == "too_short" and context["min_length"] > 1:
+        allowed = f"at least {context['min_length']} entries"
     elif kind == "greater_than_equal":
         allowed = f"{context['ge']} or more"
     elif kind == "less_than_equal":
@@ -143,18 +161,47 @@ def _written_instead(key: str, block: object, keys: Iterable[str]) -> str:
     return f"Did you mean '{key}' where it says '{meant}'?" if meant else ""
 
 
-def keys_at(root: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys that the schema knows at a path, in its own order; empty where it knows none."""
-    annotation: Any = root
-    for part in path:
-        annotation = _child(annotation, part)
-    for candidate in _alternatives(annotation):
+def keys_at(root: type[BaseModel], path: KeyPath, content: object = None) -> list[str]:
+    """The keys that the schema knows at a path, in its own order; empty where it knows none.
+
+    Args:
+        root: The schema.
+        path: Where.
+        content: What the file says; it decides where the schema offers several kinds of block.
+    """
+    for candidate in _alternatives(_annotation(root, path, content)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return [field.alias or name for name, field in candidate.model_fields.items()]
         if get_origin(candidate) is not None and issubclass(get_origin(candidate), Mapping):
             key = get_args(candidate)[0]
             return [str(member) for member in getattr(key, "__members__", {}).values()]
     return []
+
+
+def kinds_at(root: type[BaseModel], path: KeyPath) -> list[str]:
+    """What the key ``type`` of a block may say, where it decides what the block is."""
+    return [kind for one in _alternatives(_annotation(root, path, None)) if (kind := _kind_of(one))]
+
+
+def _annotation(root: type[BaseModel], path: KeyPath, content: object) -> object:
+    annotation: object = root
+    for part in path:
+        annotation = _child(annotation, part)
+        content = content.get(part) if isinstance(content, Mapping) else None
+        chosen = content.get(KIND) if isinstance(content, Mapping) else None
+        fitting = [one for one in _alternatives(annotation) if _kind_of(one) == chosen]
+        if chosen is not None and len(fitting) == 1:
+            annotation = fitting[0]
+    return annotation
+
+
+def _kind_of(candidate: object) -> str:
+    """What a kind of block says under ``type``; empty for any other block."""
+    if not (isinstance(candidate, type) and issubclass(candidate, BaseModel)):
+        return ""
+    field = candidate.model_fields.get(KIND)
+    words = get_args(field.annotation) if field is not None else ()
+    return str(words[0]) if len(words) == 1 else ""
 
 
 def _alternatives(annotation: object) -> list[Any]:
@@ -173,6 +220,10 @@ def _child(annotation: object, part: str | int) -> object:
             for name, field in candidate.model_fields.items():
                 if part == (field.alias or name):
                     return field.annotation
+            if "__pydantic_extra__" in candidate.__annotations__:
+                return get_args(
+                    get_type_hints(candidate, include_extras=True)["__pydantic_extra__"]
+                )[-1]
         elif get_args(candidate):
             return get_args(candidate)[0 if isinstance(part, int) else -1]
     return None

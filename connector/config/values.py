@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
@@ -92,6 +92,16 @@ def whole_days(value: object) -> timedelta:
     return duration
 
 
+def _refit(value: object) -> object:
+    words = ("with_training", "every_run")
+    if value in words:
+        return value
+    try:
+        return whole_days(value)
+    except PydanticCustomError:
+        raise refuse("with_training, every_run, or an age such as 30d", words=words) from None
+
+
 def _share(value: object) -> float:
     match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or Decimal(match[1]) > 100:
@@ -163,6 +173,8 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 """A ``timedelta``, written ``30d``, ``26h``, ``90m``, ``2w``."""
 Days = Annotated[timedelta, BeforeValidator(whole_days)]
 """A ``timedelta`` of whole days, written ``30d`` or ``2w``."""
+Refit = Annotated[Literal["with_training", "every_run"] | timedelta, BeforeValidator(_refit)]
+"""When a model is fitted anew: with training, in every run, or when it is older than an age."""
 Share = Annotated[float, BeforeValidator(_share)]
 """A fraction between 0 and 1, written ``5%``."""
 Probability = Annotated[float, BeforeValidator(_probability)]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from connector.config.checks import campaigns, data, segments
+from connector.config.checks import campaigns, data, models, segments
 from connector.config.checks.draft import Draft
 from connector.config.problems import Problem
 
@@ -26,6 +26,8 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     data.limits_grow,
     data.consent_can_be_given,
     data.exclusion_lists_are_whole,
+    models.predictions_are_whole,
+    models.products_are_mapped,
     segments.rfm_grid_is_covered,
     segments.segments_lead_somewhere,
     segments.priority_lists_are_orders,

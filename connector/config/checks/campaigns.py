@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from connector.config.activation import Campaign, Destination
 from connector.config.checks.draft import Draft
+from connector.config.models import ClvModel, PropensityModel
 from connector.config.problems import KeyPath, Problem, nearest, shown
 from connector.config.root import Config
 from connector.config.schema_problems import keys_at
@@ -126,8 +127,12 @@ def campaign_properties_lead_somewhere(draft: Draft) -> Iterator[Problem]:
 
 
 def _score(draft: Draft, path: KeyPath, value: str) -> Iterator[Problem]:
+    name, _, column = value.partition(".")
+    model = dict(draft.config.models.named()).get(name)
     if value.startswith(RFM):
-        yield from draft.unknown(path, "RFM column", value.removeprefix(RFM), RFM_COLUMNS)
+        yield from draft.unknown(path, "RFM column", column, RFM_COLUMNS)
+    elif isinstance(model, PropensityModel | ClvModel):
+        yield from draft.unknown(path, f"output of model {name}", column, model.outputs)
 
 
 def properties_have_one_owner(draft: Draft) -> Iterator[Problem]:

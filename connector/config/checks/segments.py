@@ -114,6 +114,9 @@ def _references(segment: Segment) -> Iterator[tuple[str, tuple[int, ...], str]]:
 
 def _reference(draft: Draft, path: KeyPath, reference: str) -> Iterator[Problem]:
     names = draft.names("segments")
+    model, dot, _ = reference.partition(".")
+    if dot and model in dict(draft.config.models.named()):
+        return  # its labels are known once it is fitted
     if reference.startswith(RFM):
         if "models" not in draft.broken:
             groups = draft.config.models.rfm.group_names
