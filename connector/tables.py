@@ -86,6 +86,7 @@ ORDERS = Table(
         Column("status", TEXT, "paid, shipped, cancelled, ..."),
         Column("is_return", BOOLEAN, "the row takes goods back: netted, never counted as an order"),
         Column("channel", TEXT, "web, app, pos, ..."),
+        Column("delivery", TEXT, "speed of delivery that the customer chose: standard, express"),
     ),
 )
 
@@ -114,6 +115,66 @@ PRODUCTS = Table(
     ),
 )
 
+EVENTS = Table(
+    "events",
+    key=("event_id",),
+    columns=(
+        Column("event_id", TEXT, "the tracker's own id of an event", required=True),
+        Column("event", TEXT, "its name, as in Segment's specification", required=True),
+        Column("occurred_at", TIMESTAMP, "when it happened", required=True),
+        Column("customer_id", TEXT, "who did it, where known"),
+        Column("anonymous_id", TEXT, "the device or browser, where the person is not known"),
+        Column("session_id", TEXT, "the visit that it belongs to"),
+        Column("product_id", TEXT, "the product that it is about"),
+        Column("category", TEXT, "the category that it is about; else the product's own"),
+        Column("duration_s", NUMBER, "seconds spent, such as on a product's page"),
+        Column("channel", TEXT, "web, app, email, ..."),
+        Column("campaign", TEXT, "the campaign or message that it belongs to"),
+        Column("value", MONEY, "what it is worth"),
+        Column("properties", TEXT, "everything else, as one JSON object"),
+    ),
+)
+
+TICKETS = Table(
+    "tickets",
+    key=("ticket_id",),
+    columns=(
+        Column("ticket_id", TEXT, "the help desk's own id of a ticket", required=True),
+        Column("customer_id", TEXT, "who asked", required=True),
+        Column("opened_at", TIMESTAMP, "when it was opened", required=True),
+        Column("closed_at", TIMESTAMP, "when it was solved; empty while it is open"),
+        Column("topic", TEXT, "what it is about"),
+        Column("channel", TEXT, "email, chat, phone, ..."),
+        Column("satisfaction", NUMBER, "the customer's verdict once it was closed; more is better"),
+    ),
+)
+
+SOCIAL = Table(
+    "social",
+    key=("interaction_id",),
+    columns=(
+        Column("interaction_id", TEXT, "the network's own id of an interaction", required=True),
+        Column("customer_id", TEXT, "who it was", required=True),
+        Column("occurred_at", TIMESTAMP, "when it happened", required=True),
+        Column("network", TEXT, "where it happened"),
+        Column("action", TEXT, "follow, like, comment, share, mention, ..."),
+        Column("sentiment", NUMBER, "from -1 (angry) to 1 (delighted)"),
+    ),
+)
+
+LOYALTY = Table(
+    "loyalty",
+    key=("entry_id",),
+    columns=(
+        Column("entry_id", TEXT, "the programme's own id of a booking", required=True),
+        Column("customer_id", TEXT, "whose account it is", required=True),
+        Column("occurred_at", TIMESTAMP, "when it was booked", required=True),
+        Column("points", NUMBER, "points: earned positive, spent or expired negative"),
+        Column("tier", TEXT, "the member's level from this booking on"),
+        Column("reason", TEXT, "purchase, redemption, expiry, gift, ..."),
+    ),
+)
+
 CONSENTS = Table(
     "consents",
     key=(),
@@ -137,5 +198,12 @@ CONSENTS = Table(
     ),
 )
 
-TABLES: dict[str, Table] = {t.name: t for t in (CUSTOMERS, ORDERS, ORDER_ITEMS, PRODUCTS, CONSENTS)}
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        *(CUSTOMERS, ORDERS, ORDER_ITEMS, PRODUCTS),
+        *(EVENTS, TICKETS, SOCIAL, LOYALTY),
+        CONSENTS,
+    )
+}
 """Every logical table by name."""

@@ -237,6 +237,10 @@ class Tables(Section):
     orders: OrdersTable
     order_items: Table | None = None
     products: Table | None = None
+    events: Table | None = None
+    tickets: Table | None = None
+    social: Table | None = None
+    loyalty: Table | None = None
 
     def items(self) -> Iterator[tuple[str, Table]]:
         """Name and mapping of every table that is configured."""

@@ -111,12 +111,12 @@ CASES = [
     (
         "  customers:",
         "  customer:",
-        "shop.yaml:12: tables.customer: unknown key; allowed: customers, orders, order_items, products. Did you mean 'customers'?",
+        "shop.yaml:12: tables.customer: unknown key; allowed: customers, orders, order_items, products, events, tickets, social, loyalty. Did you mean 'customers'?",
     ),
     (
         "  customers:",
         "  clients:",
-        "2 problems in shop.yaml:\n  shop.yaml:11: tables.customers: is missing.\n  shop.yaml:12: tables.clients: unknown key; allowed: customers, orders, order_items, products.",
+        "2 problems in shop.yaml:\n  shop.yaml:11: tables.customers: is missing.\n  shop.yaml:12: tables.clients: unknown key; allowed: customers, orders, order_items, products, events, tickets, social, loyalty. Did you mean 'events'?",
     ),
     (
         "    dedupe: exact",
