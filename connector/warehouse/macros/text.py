@@ -8,10 +8,24 @@ from connector.warehouse.macros.macro import Kind, Macro, Word, everywhere
 
 T, N, B, A = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN, Kind.ANY
 
+_ABROAD = (
+    "\u00a1-\u00ac\u00ae-\u061b\u061d-\u167f\u1681-\u180d\u180f-\u1fff\u200c\u200d\u2010-\u2027"
+    "\u2030-\u205e\u2070-\u2fff\u3001-\ud7ff\uf900-\ufefe\uff00-\uffef\U00010000-\U0003ffff"
+)
+"""What an address may hold beyond ASCII, as ranges: letters and marks of every script (and the two
+joiners that Persian and Indian words need), no blank, no control and no invisible formatting.
+
+Ranges of what is allowed, written as the characters themselves, because engines differ in what
+``\\s``, ``[:cntrl:]`` and ``\\x00`` mean; and what nobody listed, such as NUL, is refused by all.
+"""
+
+_LOCAL = f"[!#-'*+./0-9=?A-Z^-~{_ABROAD}-]+"
+_LABEL = f"[0-9A-Za-z{_ABROAD}-]+"
+_TOP = f"([A-Za-z{_ABROAD}-]{{2,63}}|[Xx][Nn]--[0-9A-Za-z-]{{2,59}})"
+
 CONSTANTS: Mapping[str, str] = {
     "_blanks": " \t\r\n\u00a0\u200b\ufeff",
-    "_email": r'^[^@,;:<>()\s"\\\[\]]+'
-    r'@([^@,;:<>()\s"\\\[\]._]+[.])+[^@,;:<>()\s"\\\[\]._0-9]{2,63}$',
+    "_email": f"^{_LOCAL}@({_LABEL}[.])+{_TOP}$",
 }
 """Texts that templates use by name, so that each engine's own way of quoting is left to sqlglot."""
 
