@@ -98,6 +98,23 @@ def silent_guards(config: Config) -> Iterator[Finding]:
             yield _finding(config, Level.WARNING, (*path, key), "100% switches this guard off")
 
 
+SALT_CHARACTERS = 16
+"""Fewest characters of a salt that is no guess: 64 bits, where they are hexadecimal digits."""
+
+
+def short_salt(config: Config) -> Iterator[Finding]:
+    """A salt that can be guessed, and with it who is held out; it is never repeated here."""
+    if len(config.holdouts.assign.salt.get_secret_value()) < SALT_CHARACTERS:
+        yield _finding(
+            config,
+            Level.WARNING,
+            ("holdouts", "assign", "salt"),
+            f"the salt has fewer than {SALT_CHARACTERS} characters, so arms could be foretold",
+            "Before the first plan, take a long random text (`openssl rand -hex 16`); once arms are"
+            " drawn, keep the salt as it is.",
+        )
+
+
 def _finding(
     config: Config, level: Level, path: tuple[str, ...], message: str, hint: str = ""
 ) -> Finding:
@@ -110,4 +127,5 @@ LINTS: tuple[Callable[[Config], Iterable[Finding]], ...] = (
     unprovable_campaigns,
     overlapping_campaigns,
     silent_guards,
+    short_salt,
 )

@@ -6,7 +6,7 @@ import pytest
 
 from connector.config import InvalidConfigError, parse_config
 
-ENVIRON = {"HUBSPOT_TOKEN": "canary-token-1", "HOLDOUT_SALT": "canary-salt-2"}
+ENVIRON = {"HUBSPOT_TOKEN": "canary-token-1", "HOLDOUT_SALT": "canary-salt-2-long"}
 
 MINIMAL = """\
 project: {name: northwind-home}

@@ -115,3 +115,12 @@ def test_a_good_file_gets_notes_only() -> None:
 def test_a_finding(old: str, new: str, finding: tuple[Level, str, str, str]) -> None:
     assert finding in findings(broken(old, new))
     assert finding not in findings(FULL)
+
+
+@pytest.mark.parametrize(("salt", "short"), [("x", True), ("s" * 15, True), ("s" * 16, False)])
+def test_a_salt_that_can_be_guessed(salt: str, short: bool) -> None:
+    config = parse_config(FULL, {**ENVIRON, "HOLDOUT_SALT": salt}, name="shop.yaml")
+    found = [one for one in lint(config) if one.subject == "holdouts.assign.salt"]
+    assert [one.level for one in found] == [Level.WARNING] * short
+    assert all("fewer than 16 characters" in one.message for one in found)
+    assert "sss" not in repr(found)

@@ -93,7 +93,7 @@ def test_secrets_do_not_show_in_a_repr() -> None:
     assert lake.adapter_options()["path"] == "./canary-folder"
     assert lake.adapter_options()["headers"] == {"X-Key": "canary-key"}
     assert config.destinations["hubspot"].adapter_options()["token"] == "canary-token-1"
-    assert config.holdouts.assign.salt.get_secret_value() == "canary-salt-2"
+    assert config.holdouts.assign.salt.get_secret_value() == ENVIRON["HOLDOUT_SALT"]
 
 
 def test_all_missing_variables_are_told_at_once() -> None:
