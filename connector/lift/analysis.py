@@ -345,5 +345,5 @@ def _unit(kind: MetricKind, currency: str) -> Unit:
     if kind is MetricKind.SUM:
         return Unit(f"{currency} per person")
     if kind is MetricKind.COUNT:
-        return Unit("orders per person")
+        return Unit("orders per person", digits=3)
     return Unit("percentage points", scale=100.0)

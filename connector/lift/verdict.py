@@ -23,11 +23,11 @@ through more often those holdouts that happened to buy little.
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 
 from connector.errors import ModelError
 from connector.lift.intervals import Interval
+from connector.numbers import difference_digits, level, percent
 
 DIRECTIONAL_FROM = 20.0
 """Expected buyers in the smaller arm below which nothing is said."""
@@ -55,19 +55,19 @@ class Unit:
     Attributes:
         label: What one is, such as ``EUR per person`` or ``percentage points``.
         scale: Times this before it is spoken: 100 for shares.
+        digits: Usual decimals, after scaling.
     """
 
     label: str
     scale: float = 1.0
+    digits: int = 2
 
     def say(self, difference: Interval) -> str:
-        """The difference in words, with as many digits as its smallest number needs."""
+        """The difference in words, as the report shows it."""
         numbers = [x * self.scale for x in (difference.estimate, difference.low, difference.high)]
-        sizes = [abs(x) for x in numbers if x]
-        digits = min(max(2, 1 - math.floor(math.log10(min(sizes)))), 6) if sizes else 2
+        digits = difference_digits(*numbers[1:], usual=self.digits)
         estimate, low, high = (f"{x:+,.{digits}f}" for x in numbers)
-        level = f"{100 * difference.confidence:.4g} %"
-        return f"{estimate} {self.label} ({level} interval {low} to {high})"
+        return f"{estimate} {self.label} ({level(difference.confidence)} interval {low} to {high})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,11 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
     if margin > 0 and -margin <= difference.low and difference.high <= margin:
         return Judgement(
             Verdict.FLAT,
-            f"No difference worth speaking of: {spoken}, which stays within {flat_margin:.1%} "
+            f"No difference worth speaking of: {spoken}, which stays within {percent(flat_margin)} "
             "of what people who were held out brought.",
         )
     return Judgement(
         Verdict.NOT_ENOUGH_DATA,
         f"It could be more or less: {spoken}. The interval still includes zero and is wider than "
-        f"the flat margin of {flat_margin:.1%}; more people would tell.",
+        f"the flat margin of {percent(flat_margin)}; more people would tell.",
     )

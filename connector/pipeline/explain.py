@@ -43,7 +43,7 @@ from connector.pipeline.explanation import (
 from connector.pipeline.known import load_state
 from connector.pipeline.understand import RFM, Understanding
 from connector.pipeline.who import find_profile, former_ids, load_merges
-from connector.report.data import RfmAxis
+from connector.report.people import RfmAxis
 from connector.report.words import BLOCKED, ISSUES, axis_labels, phrase
 from connector.segments import trace
 from connector.state import schema

@@ -1,8 +1,10 @@
-"""What ``liftline status`` tells: the last run, the lists, what is blocked or unconfirmed."""
+"""What ``liftline status`` tells: what waits, the last run, the lists, what is blocked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from connector.pipeline.waiting import unfinished_runs, waiting_plan
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
@@ -31,8 +33,12 @@ def overview(project: Project) -> dict[str, Any]:
             " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC",
         }
     )
+    waiting = waiting_plan(project)
     return {
         "project": project.config.project.name,
+        "now": project.now.isoformat(),
+        "waiting_plan": waiting[0].to_json() if waiting else None,
+        "unfinished_runs": unfinished_runs(project),
         "last_run": runs[0] if runs else None,
         **{name: table.to_pylist() for name, table in tables.items()},
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connector.domain import BillingUnit, Capabilities
+from connector.domain import BillingUnit, Capabilities, Stage
 from connector.plan.document import AudiencePlan, CampaignPlan, Effort, Guard, RecordsPlan
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ class GuardLimits:
     """The configuration's ``guards``, as plain numbers.
 
     Attributes:
-        removals_above: Largest share of a list that may leave at once (0-1); explicit withdrawals
-            do not count.
+        removals_above: Largest share of a list that may leave, and of a destination's people whose
+            properties may be cleared, at once (0-1); explicit withdrawals do not count.
         additions_above: Largest share by which a list may grow at once (0-1).
         new_billable_profiles_above: How many billable people one run may create.
         hold_empty_segment: Whether a segment that lost all its members holds the run.
@@ -265,6 +265,7 @@ def tripped_guards(
                     f" {audience.joins:,} people.",
                 )
             )
+    guards += _cleared_guards(con, limits)
     if limits.hold_empty_segment:
         for campaign in campaigns:
             before = sum(a.before for a in audiences if a.campaign == campaign.campaign)
@@ -318,8 +319,7 @@ def tripped_guards(
                 Guard(
                     "first_sync",
                     destination,
-                    f"nothing was ever sent there; {people:,} people would be. Look at the plan,"
-                    f" then approve it.",
+                    f"nothing was ever sent there; {people:,} people would be.",
                 )
             )
         elif limits.over_people is not None and people > limits.over_people:
@@ -332,3 +332,28 @@ def tripped_guards(
                 )
             )
     return guards
+
+
+def _cleared_guards(con: duckdb.DuckDBPyConnection, limits: GuardLimits) -> list[Guard]:
+    """Destinations where too many people would lose their properties at once."""
+    rows = con.execute(
+        f"""
+        SELECT c.destination, count(*) AS n, any_value(p.n) AS present
+        FROM changes c
+        JOIN (SELECT destination, count(*) AS n FROM st_records
+              WHERE presence <> 'no' AND fields <> '[]' GROUP BY 1) p
+            ON p.destination = c.destination
+        WHERE c.kind = 'record' AND c.stage = {Stage.LEAVE:d}
+        GROUP BY 1 ORDER BY 1
+        """
+    ).fetchall()
+    return [
+        Guard(
+            "removals_above",
+            destination,
+            f"the properties of {n:,} of {present:,} people would be cleared ({n / present:.0%});"
+            f" the limit is {limits.removals_above:.0%}.",
+        )
+        for destination, n, present in rows
+        if n >= FEW_PEOPLE and n > limits.removals_above * present
+    ]

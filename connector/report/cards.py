@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from connector.report import charts
-from connector.report.data import ArmResult, LiftRow, ReportData, RfmSummary
+from connector.report.data import ReportData
 from connector.report.format import (
     NONE,
     Spoken,
@@ -24,6 +24,8 @@ from connector.report.format import (
     spoken,
     spoken_per_person,
 )
+from connector.report.lift import ArmResult, LiftRow
+from connector.report.people import RfmSummary
 from connector.report.story import ALL_CAMPAIGNS, primary, shows_figures
 from connector.report.words import (
     AGAINST,
@@ -139,7 +141,9 @@ def figures(lift: LiftRow, data: ReportData) -> Figures | None:
         return None
     unit = unit_of(lift.kind, data.currency)
     return Figures(
-        difference=spoken_per_person(lift.difference, unit=unit.per_person, scale=unit.scale),
+        difference=spoken_per_person(
+            lift.difference, unit=unit.per_person, scale=unit.scale, digits=unit.digits
+        ),
         total=spoken(lift.incremental, unit=unit.total),
         relative=spoken(lift.relative, unit="%", scale=100.0) if lift.relative else None,
         roas=spoken(lift.incremental_roas, unit="") if lift.incremental_roas else None,
@@ -222,8 +226,30 @@ def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
     yield Phrase("Group sizes (SRM)", tested if lift.srm_p is None else f"{fair}, {tested}")
     if lift.n_open:
         yield Phrase("Still open", f"{count(lift.n_open)} people, counted later")
+    yield from _cost(lift, data)
+
+
+def _cost(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
+    """What the campaign cost, or why its return cannot be told."""
     if lift.cost is not None:
         yield Phrase("Cost", f"{money(lift.cost, data.currency)} for those counted")
+        if lift.kind != "sum":
+            yield Phrase("Return on cost", f"Not told: {metric_label(lift)} is not an amount.")
+        return
+    campaign = next((c for c in data.campaigns if c.name == lift.campaign), None)
+    if campaign is None:
+        return
+    contact, redemption = (
+        None if cost is None else money(cost, data.currency)
+        for cost in (campaign.cost_per_contact, campaign.cost_per_redemption)
+    )
+    if redemption is not None:
+        sending = f"Sending cost {contact} a person; " if contact is not None else ""
+        used = f"{sending}each use of the offer costs {redemption}"
+        nobody = "nothing in the data says who used it, so the return is not told."
+        yield Phrase("Cost", f"{used}, and {nobody}")
+    elif contact is None:
+        yield Phrase("Cost", "The strategy names none, so the return is not told.")
 
 
 def _other(lift: LiftRow, data: ReportData) -> ResultRow:

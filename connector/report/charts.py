@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from connector.report.data import Estimate
 from connector.report.format import MINUS, count, percent
+from connector.report.lift import Estimate
 
 _PLOT_WIDTH = 360.0
 _PLOT_MARGIN = 26.0

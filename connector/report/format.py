@@ -1,4 +1,4 @@
-"""Numbers, amounts and times as text: thousands separators, a true minus, units that never break.
+"""Estimates and times as text, beside the numbers of :mod:`connector.numbers`.
 
 An estimate is rounded by the width of its interval, not by its own size: digits finer than chance
 can tell apart would pretend to know more than the data does.
@@ -11,62 +11,41 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from connector.report.data import Estimate
+from connector.numbers import (
+    FINEST_DIGITS,
+    MINUS,
+    NBSP,
+    NONE,
+    count,
+    difference_digits,
+    level,
+    minus,
+    money,
+    percent,
+    several,
+    signed,
+)
+from connector.report.lift import Estimate
 
-NBSP = "\u00a0"
-MINUS = "\u2212"
-NONE = "\u2013"
-"""What stands where there is no number."""
-
-_FINEST_DIGITS = 6
-
-
-def count(n: float) -> str:
-    """A whole number, such as ``12,345``."""
-    return _minus(f"{n:,.0f}")
-
-
-def signed(n: float) -> str:
-    """A whole number with its sign, such as ``+12``; nothing changed is ``0``."""
-    return _minus(f"{n:+,.0f}") if round(n) else "0"
-
-
-def percent(share: float, *, digits: int | None = None) -> str:
-    """A share as a percentage; what is not nothing never reads as 0 %, nor less than all as 100 %.
-
-    Args:
-        share: 0 to 1; may be negative or above 1.
-        digits: Decimals; by default one near 0 and near 100 %, else none.
-    """
-    if digits is None:
-        is_whole = abs(100 * share - round(100 * share)) < 1e-9
-        is_near_an_end = 0 < abs(share) < 0.0995 or 0.995 <= abs(share) < 1
-        digits = 1 if is_near_an_end and not is_whole else 0
-    if 0 < abs(share) < 0.5 * 10 ** -(digits + 2):
-        return f"<{NBSP}{10**-digits:.{digits}f}{NBSP}%"
-    if 0 < 1 - share <= 0.5 * 10 ** -(digits + 2):
-        return f">{NBSP}{100 - 10**-digits:.{digits}f}{NBSP}%"
-    return _minus(f"{100 * share:,.{digits}f}") + f"{NBSP}%"
-
-
-def level(confidence: float) -> str:
-    """A confidence level, such as ``95 %``."""
-    return f"{100 * confidence:.4g}{NBSP}%"
-
-
-def money(amount: float | None, currency: str, *, digits: int | None = None) -> str:
-    """An amount; a dash where there is none to show.
-
-    Args:
-        amount: In the currency.
-        currency: ISO code.
-        digits: Decimals; by default two below 100 and none above.
-    """
-    if amount is None:
-        return NONE
-    if digits is None:
-        digits = 2 if 0 < abs(amount) < 99.995 else 0
-    return _minus(f"{amount:,.{digits}f}") + f"{NBSP}{currency}"
+__all__ = [
+    "MINUS",
+    "NBSP",
+    "NONE",
+    "Spoken",
+    "count",
+    "day",
+    "level",
+    "local_day",
+    "moment",
+    "money",
+    "p_value",
+    "percent",
+    "several",
+    "signed",
+    "span",
+    "spoken",
+    "spoken_per_person",
+]
 
 
 def p_value(p: float | None, *, floor: float = 0.001) -> str:
@@ -148,20 +127,24 @@ def spoken(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
     digits = 1 - math.floor(math.log10(reach))
     for _ in range(2):
         digits += bool(numbers[0]) and not round(numbers[0], digits)
-    while digits < _FINEST_DIGITS and any(x and not round(x, digits) for x in numbers[1:]):
+    while digits < FINEST_DIGITS and any(x and not round(x, digits) for x in numbers[1:]):
         digits += 1
     return _spoken(value, [round(x, digits) for x in numbers], max(digits, 0), unit)
 
 
-def spoken_per_person(value: Estimate, *, unit: str, scale: float = 1.0) -> Spoken:
-    """A difference per person as text, with as many digits as its smallest number needs.
+def spoken_per_person(value: Estimate, *, unit: str, scale: float = 1.0, digits: int = 2) -> Spoken:
+    """A difference per person as text: money to the cent, percentage points to the hundredth.
 
     The sentence behind a verdict is written with the same digits, so that both read alike.
+
+    Args:
+        value: The difference.
+        unit: Its unit, after scaling.
+        scale: Times this: 100 for percentages.
+        digits: The usual decimals; more only where a bound would read as zero.
     """
     numbers = _scaled(value, scale)
-    sizes = [abs(x) for x in numbers if x]
-    digits = max(2, 1 - math.floor(math.log10(min(sizes)))) if sizes else 2
-    return _spoken(value, numbers, min(digits, _FINEST_DIGITS), unit)
+    return _spoken(value, numbers, difference_digits(*numbers[1:], usual=digits), unit)
 
 
 def _scaled(value: Estimate, scale: float) -> list[float]:
@@ -169,14 +152,10 @@ def _scaled(value: Estimate, scale: float) -> list[float]:
 
 
 def _spoken(value: Estimate, numbers: list[float], digits: int, unit: str) -> Spoken:
-    estimate, low, high = (_minus(_unsigned_zero(f"{x:+,.{digits}f}")) for x in numbers)
+    estimate, low, high = (minus(_unsigned_zero(f"{x:+,.{digits}f}")) for x in numbers)
     size = estimate.lstrip("+" + MINUS)
     return Spoken(estimate, low, high, size, unit, level(value.confidence))
 
 
 def _unsigned_zero(text: str) -> str:
     return text[1:] if not text.strip("+-0.,") else text
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", MINUS)

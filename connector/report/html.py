@@ -21,7 +21,9 @@ from markupsafe import Markup
 
 from connector.report import cards, charts, story, words
 from connector.report import format as shown
-from connector.report.data import SMALL_CELL, DeliveryRow, ReportData
+from connector.report.data import ReportData
+from connector.report.people import SMALL_CELL
+from connector.report.sent import DeliveryRow
 
 TEMPLATES = "templates"
 
@@ -82,6 +84,7 @@ def render_html(data: ReportData) -> str:
         sections=SECTIONS,
         headline=story.headline(data),
         lines=story.lines(data),
+        waiting=story.waiting_line(data),
         cards=cards.cards(data),
         grid=cards.grid(data.rfm, data.currency) if data.rfm is not None else None,
         blocked=_blocked_reasons(data),

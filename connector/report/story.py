@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connector.report.data import Estimate, LiftRow, ReportData, Rules
-from connector.report.format import count, local_day, spoken
+from connector.report.data import ReportData
+from connector.report.format import count, local_day, moment, several, spoken
+from connector.report.lift import Estimate, LiftRow, Rules
 from connector.report.words import AGAINST, label, metric_label, title, unit_of
 
 JUDGED = ("win", "loss", "flat", "directional_only")
@@ -72,7 +73,7 @@ def headline(data: ReportData) -> Line:
         # All campaigns together come first, then the largest amount, then anything else.
         return max(candidates, key=lambda pair: _weight(pair[1], data))[0]
     if data.run is None:
-        return Line("", "Nothing has been sent yet: the plan waits for somebody to look at it.")
+        return Line("", f"Nothing has been sent yet: {_first_step(data)}.")
     if data.run.status == "held":
         return Line("", "The last run was held by a guard, and nothing new was sent.")
     results = [lift for _, lift in _lift_lines(data)]
@@ -83,6 +84,31 @@ def headline(data: ReportData) -> Line:
             return Line("flat", "No campaign made a difference worth speaking of.")
         return Line("not_enough_data", "Too few buyers so far to say what the campaigns earned.")
     return Line("", f"The campaigns are running.{_first_results(data)}")
+
+
+def _first_step(data: ReportData) -> str:
+    """What stands before the first run."""
+    if data.waiting is None:
+        return "no plan waits; `liftline plan` makes one"
+    day = local_day(data.waiting.created_at, data.timezone)
+    if data.waiting.obstacle:
+        return f"the plan of {day} can no longer be applied; `liftline plan` makes a new one"
+    return f"the plan of {day} waits for somebody to look at it"
+
+
+def waiting_line(data: ReportData) -> str:
+    """The plan that waits, in a sentence; empty where none does."""
+    plan = data.waiting
+    if plan is None:
+        return ""
+    at = moment(plan.created_at, data.timezone)
+    made = f"A plan of {at} ({several(plan.n_changes, 'change')})"
+    if plan.obstacle:
+        return f"{made} was never applied. {plan.obstacle} `liftline plan` makes a new one."
+    names = ",".join(sorted({guard.name for guard in plan.guards}))
+    if names:
+        return f"{made} is held until somebody looks and runs `liftline apply --approve {names}`."
+    return f"{made} waits: `liftline apply` carries it out."
 
 
 def lines(data: ReportData) -> tuple[Line, ...]:

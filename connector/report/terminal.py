@@ -142,13 +142,15 @@ class _Painter:
                 self._row(table, count(issue.people), issue.destination, said)
             self._console.print(table)
         self._not_addressed()
-        if data.guards or any(delivery.error for delivery in data.deliveries):
+        if data.waiting or data.guards or any(delivery.error for delivery in data.deliveries):
             self._console.print()
         for delivery in data.deliveries:
             if delivery.error:
                 self._say(f"{delivery.destination} was given up. {delivery.error}", "bold red")
+        if waiting := story.waiting_line(data):
+            self._say(waiting, "bold yellow")
         for guard in data.guards:
-            state = "passed by a person" if guard.approved else "holds the run"
+            state = "passed by a person" if guard.approved else "held the last run"
             name = phrase(GUARDS, guard.name).title
             style = "dim" if guard.approved else "bold red"
             self._say(f"{name} ({guard.subject}), {state}: {guard.message}", style)

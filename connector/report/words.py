@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from connector.report.data import LiftRow, RfmAxis
+from connector.report.data import UNREADABLE
 from connector.report.format import NBSP, count, money
+from connector.report.lift import LiftRow
+from connector.report.people import RfmAxis
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ AGAINST: Mapping[str, str] = MappingProxyType(
 BLOCKED = _table(
     consent_withdrawn=("Withdrew consent", "They said no; they were taken off every list at once."),
     excluded=("On an exclusion list", "A list of the shop says that nobody may write to them."),
+    withdrawal_in_doubt=(
+        "Withdrawal in doubt",
+        "The consent source is broken and shows an old no; nothing is sent, nothing taken away.",
+    ),
     no_address=("No usable address", "There is no valid address to write to."),
     no_consent=("Never gave consent", "No record of consent for this purpose; silence means no."),
     same_vendor_record=(
@@ -228,7 +234,10 @@ def title(name: str) -> str:
 
 def left_out(code: str) -> str:
     """Why a row was left out; the user's own rules are named as they are."""
-    return LEFT_OUT[code].title if code in LEFT_OUT else label(code)
+    if code in LEFT_OUT:
+        return LEFT_OUT[code].title
+    column = code.removeprefix(UNREADABLE)
+    return f"with an unreadable {label(column)}" if column != code else label(code)
 
 
 def table_label(name: str) -> str:
@@ -249,11 +258,13 @@ class Unit:
         per_person: Unit of the difference.
         total: Unit of the difference times the people.
         scale: The difference times this, before it is spoken.
+        digits: Usual decimals of a difference.
     """
 
     per_person: str
     total: str
     scale: float = 1.0
+    digits: int = 2
 
 
 def unit_of(kind: str, currency: str) -> Unit:
@@ -262,7 +273,7 @@ def unit_of(kind: str, currency: str) -> Unit:
         return Unit(currency, currency)
     if kind == "share":
         return Unit("percentage points", "people", 100.0)
-    return Unit("orders", "orders")
+    return Unit("orders", "orders", digits=3)
 
 
 def mean_text(value: float | None, kind: str, currency: str) -> str:

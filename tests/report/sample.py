@@ -24,27 +24,17 @@ from connector.lift.intervals import (
 from connector.lift.moments import ArmMoments
 from connector.lift.power import expected_buyers, expected_rarer
 from connector.lift.verdict import Evidence, Unit, judge
-from connector.report.data import (
-    ArmResult,
+from connector.report.data import FindingRow, QualitySummary, ReportData, Run, TableRow
+from connector.report.lift import ArmResult, Estimate, GlobalHoldout, LiftRow
+from connector.report.people import RfmAxis, RfmCell, RfmGroup, RfmSummary, SegmentRow
+from connector.report.sent import (
     AudienceRow,
     CampaignRow,
     DeliveryRow,
-    Estimate,
-    FindingRow,
-    GlobalHoldout,
     GuardRow,
     IssueRow,
-    LiftRow,
     OutcomeCount,
-    QualitySummary,
-    ReportData,
-    RfmAxis,
-    RfmCell,
-    RfmGroup,
-    RfmSummary,
-    Run,
-    SegmentRow,
-    TableRow,
+    WaitingPlan,
 )
 
 AS_OF = datetime(2026, 4, 6, 4, 0, tzinfo=UTC)
@@ -410,10 +400,11 @@ def first_run() -> ReportData:
         ),
         deliveries=(),
         issues=(),
-        guards=(
-            GuardRow("first_sync", "hubspot",
-                     "nothing was ever sent there; 20,444 people would be. Look at the plan, then"
-                     " approve it."),
+        guards=(),
+        waiting=WaitingPlan(
+            "plan-20260302-050000-5f1c3a", FIRST_RUN, 41_870,
+            (GuardRow("first_sync", "hubspot",
+                      "nothing was ever sent there; 20,444 people would be."),),
         ),
         lifts=(),
         global_holdout=GlobalHoldout("universal_2026", 0.05, 2411),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.report import charts
-from connector.report.data import Estimate
+from connector.report.lift import Estimate
 from tests.report.page import parse
 
 numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False).map(lambda x: round(x, 3))

@@ -8,15 +8,9 @@ import pytest
 
 from connector.errors import LiftlineError
 from connector.models.cuts import Cuts, Method
-from connector.report.data import (
-    SMALL_CELL,
-    LiftRow,
-    ReportData,
-    RfmAxis,
-    RfmCell,
-    RfmGroup,
-    SegmentRow,
-)
+from connector.report.data import ReportData
+from connector.report.lift import LiftRow
+from connector.report.people import SMALL_CELL, RfmAxis, RfmCell, RfmGroup, SegmentRow
 from tests.report import sample
 
 
@@ -134,7 +128,7 @@ def test_the_runs_own_json_is_read():
     from connector.pipeline.applying import ApplyReport
     from connector.push import DestinationReport
     from connector.report.codec import decode
-    from connector.report.data import DeliveryRow, OutcomeCount
+    from connector.report.sent import DeliveryRow, OutcomeCount
 
     done = DestinationReport(
         "hubspot",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.report import format as shown
-from connector.report.data import Estimate
+from connector.report.lift import Estimate
 
 
 def plain(text: str) -> str:

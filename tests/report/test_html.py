@@ -8,17 +8,10 @@ from pathlib import Path
 import pytest
 
 from connector.report import html
-from connector.report.data import (
-    CampaignRow,
-    DeliveryRow,
-    FindingRow,
-    GuardRow,
-    IssueRow,
-    QualitySummary,
-    RfmGroup,
-    SegmentRow,
-)
+from connector.report.data import FindingRow, QualitySummary, TableRow
 from connector.report.html import SECTIONS, render_html, write_html
+from connector.report.people import RfmGroup, SegmentRow
+from connector.report.sent import CampaignRow, DeliveryRow, GuardRow, IssueRow
 from tests.report import sample
 from tests.report.page import Node, parse
 from tests.report.test_story import VERDICTS
@@ -229,8 +222,60 @@ def test_the_first_run_says_what_happens_next():
     text = page.text
     assert "Look at the plan and approve it" in text
     assert "Nothing was sent yet" in text
-    assert "This holds the run until somebody approves it." in text
+    assert "is held until somebody looks and runs `liftline apply --approve first_sync`" in text
+    assert "would become of them; nothing of this has been carried out" in text
     assert not page.with_class("figure")
+
+
+def test_without_a_plan_nobody_is_asked_to_look_at_one():
+    data = dataclasses.replace(sample.first_run(), waiting=None)
+    text = parse(render_html(data)).text
+    assert "Make a plan with liftline plan" in text
+    assert "Look at the plan and approve it" not in text
+    assert "no plan waits" in text
+
+
+def test_a_guard_that_was_passed_asks_for_nothing():
+    data = sample.sample()
+    passed = GuardRow("first_sync", "hubspot", "nothing was ever sent there.", True, sample.AS_OF)
+    text = parse(render_html(dataclasses.replace(data, guards=(passed,)))).text
+    assert "Somebody looked and let it pass on 6\u00a0April\u00a02026." in text
+    assert "--approve" not in text
+
+
+def test_a_held_run_shows_its_numbers_as_planned():
+    data = sample.sample()
+    holding = GuardRow("removals_above", "hubspot: a list", "500 of 900 people would leave.")
+    held = dataclasses.replace(data.run, status="held")
+    text = parse(render_html(dataclasses.replace(data, run=held, guards=(holding,)))).text
+    assert "This held the last run." in text
+    assert "nothing of this has been carried out" in text
+    assert "Lists at the destinations after this run" not in text
+
+
+def test_why_a_return_is_not_told():
+    campaigns = {c.name: c for c in sample.campaigns()}
+    win_back = dataclasses.replace(
+        campaigns["win_back"], cost_per_contact=0.02, cost_per_redemption=9.5
+    )
+    lift = dataclasses.replace(sample.lifts()[0], cost=None, incremental_roas=None)
+    data = dataclasses.replace(sample.sample(), campaigns=(win_back,), lifts=(lift,))
+    text = parse(render_html(data)).text.replace("\u00a0", " ")
+    assert "Sending cost 0.02 EUR a person; each use of the offer costs 9.50 EUR" in text
+    assert "nothing in the data says who used it, so the return is not told" in text
+    free = dataclasses.replace(win_back, cost_per_contact=None, cost_per_redemption=None)
+    text = parse(render_html(dataclasses.replace(data, campaigns=(free,)))).text
+    assert "The strategy names none, so the return is not told." in text
+
+
+def test_rows_that_could_not_be_read_stand_out():
+    orders = TableRow("in_orders", 1000, 983, {"unreadable_ordered_at": 17})
+    quality = dataclasses.replace(sample.sample().quality, tables=(orders,))
+    page = parse(render_html(dataclasses.replace(sample.sample(), quality=quality)))
+    (notice,) = [n for n in page.with_class("notice") if "could not be read" in n.text]
+    assert "17 with an unreadable ordered at" in notice.text
+    (table,) = [t for t in page.all("table") if "What became of every row" in t.text]
+    assert "17 with an unreadable ordered at" in table.text
 
 
 def test_an_empty_project_is_no_broken_page():

@@ -8,7 +8,7 @@ import pytest
 from connector.domain import Arm
 from connector.report import story
 from connector.report.cards import cards
-from connector.report.data import Estimate
+from connector.report.lift import Estimate
 from tests.report import sample
 
 # Seeds and sizes for which the analysis reaches each verdict by itself.

@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from connector.report.data import SegmentRow
+from connector.report.people import SegmentRow
 from connector.report.terminal import render_terminal
 from tests.report import sample
 from tests.report.test_story import VERDICTS

@@ -10,7 +10,7 @@ from connector.domain import Arm, Level, Outcome
 from connector.lift.verdict import Verdict
 from connector.models.cuts import Cuts, Method
 from connector.report import words
-from connector.report.data import RfmAxis
+from connector.report.people import RfmAxis
 from tests.report import sample
 
 
@@ -23,7 +23,7 @@ def test_every_closed_list_of_the_engine_has_its_words():
 
 def test_every_reason_for_not_addressing_somebody_has_its_sentence():
     said = re.findall(r"``([a-z_]+)``", (reach.__doc__ or "").split("else the first reason of")[1])
-    assert len(said) == 6
+    assert len(said) == 7
     others = {"excluded_from_campaign", "outranked", "global_holdout"}
     assert all(words.BLOCKED[code].sentence for code in {*said, *others})
 
