@@ -4,40 +4,49 @@ All packs over the same table share one scan and one GROUP BY. A column's window
 put inside its aggregates (``sum(x)`` becomes ``sum(CASE WHEN condition THEN x END)``), which every
 engine understands. Rows at or after ``as_of`` are cut off before anything is computed, and the
 tests prove for every column that they cannot matter.
+
+Levels are views, so that the engine plans them together with what reads them; one that several
+read is a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
-from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
+from sqlglot import exp
 
 from connector.errors import ModelError
-from connector.features.pack import AS_OF, FeatureColumn, FeaturePack
+from connector.features.expressions import (
+    condition,
+    instant,
+    localise,
+    parse,
+    parse_level,
+    timestamp,
+)
+from connector.features.pack import (
+    DerivedColumn,
+    FeatureColumn,
+    FeatureMeta,
+    FeaturePack,
+    Level,
+    ProfileColumn,
+    Rows,
+    words,
+)
 from connector.ports import Warehouse
 from connector.warehouse.grammar import Liftline
 
-_CORE_AGGREGATES = (exp.Count, exp.Sum, exp.Min, exp.Max)
-_MACRO_AGGREGATES = frozenset(
-    {
-        *("avg", "stddev", "variance", "quantile", "median"),
-        *("count_if", "sum_if", "avg_if", "min_if", "max_if", "any_true"),
-    }
-)
-"""Aggregates that ignore rows whose first argument is NULL, so a condition can be put into it."""
+__all__ = ["FeatureMeta", "build_features", "features_sql", "levels_sql"]
 
-
-@dataclass(frozen=True, slots=True)
-class FeatureMeta:
-    """What a feature column means; the report and the vendors' field descriptions show it."""
-
-    name: str
-    type: str
-    unit: str
-    meaning: str
+ATTRIBUTES = "clean_customers"
+"""Where the columns of a person's representative customer lie."""
+FLOAT = "DOUBLE"
+DECIMALS = 6
+"""Floating-point features are rounded so: engines add up in different orders, and differ by
+1e-13."""
 
 
 def build_features(
@@ -45,6 +54,7 @@ def build_features(
     packs: Sequence[FeaturePack],
     *,
     as_of: datetime,
+    history_days: int | None = None,
     profiles: str = "profiles",
     output: str = "features",
 ) -> tuple[FeatureMeta, ...]:
@@ -54,6 +64,7 @@ def build_features(
         warehouse: Where the tables of the packs lie.
         packs: Packs with distinct feature names.
         as_of: Aware; only rows strictly before it are read.
+        history_days: Only rows of so many days before it are read; None: all.
         profiles: Relation with one row a profile; profiles without rows get each column's ``empty``
             value.
         output: Name of the relation to make: ``profile_id`` and one column for each feature.
@@ -68,52 +79,164 @@ def build_features(
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ModelError(f"Two features have the same name: {', '.join(doubled)}.")
-    warehouse.create_table_as(output, features_sql(packs, as_of=as_of, profiles=profiles))
-    return tuple(
-        FeatureMeta(column.name, column.type, column.unit, column.meaning)
-        for pack in packs
-        for column in pack.all_columns
-    )
+    for level, sql, shared in levels_sql(packs, as_of=as_of, history_days=history_days):
+        make: Callable[[str, str], None] = (
+            warehouse.create_table_as if shared else warehouse.create_view_as
+        )
+        make(level, sql)
+    sql = features_sql(packs, as_of=as_of, history_days=history_days, profiles=profiles)
+    warehouse.create_table_as(output, sql)
+    return tuple(meta for pack in packs for meta in pack.metas)
 
 
+# ---------------------------------------------------------------------- levels
+def levels_sql(
+    packs: Sequence[FeaturePack], *, as_of: datetime, history_days: int | None = None
+) -> list[tuple[str, str, bool]]:
+    """The levels of the packs, each after those that it reads.
+
+    Returns:
+        Name of the relation, its SELECT in the house dialect, and whether several read it.
+
+    Raises:
+        ModelError: A level names a relation that it does not declare, or two levels share a name.
+    """
+    ordered: dict[str, Level] = {}
+    readers: Counter[str] = Counter()
+
+    def visit(level: Level) -> None:
+        known = ordered.get(level.name)
+        if known is not None:
+            if known != level:
+                raise ModelError(f"Two levels have the same name: {level.name}.")
+            return
+        for _, origin in level.reads:
+            if isinstance(origin, Level):
+                visit(origin)
+                readers[origin.name] += 1
+        ordered[level.name] = level
+
+    for part in {part.level.name: part for pack in packs for part in pack.levels}.values():
+        visit(part.level)
+        readers[part.level.name] += 1
+    for pack in packs:
+        for part in pack.levels:
+            visit(part.level)
+    return [
+        (name, _level_sql(level, as_of, history_days), readers[name] > 1)
+        for name, level in ordered.items()
+    ]
+
+
+def _level_sql(level: Level, as_of: datetime, history_days: int | None) -> str:
+    """A level's statement, reading only rows that were there before ``as_of``."""
+    tree = parse_level(level.name, level.sql)
+    reads = dict(level.reads)
+    for table in list(tree.find_all(exp.Table)):
+        origin = reads.get(table.name)
+        if origin is None:
+            raise ModelError(f"The level {level.name} reads {table.name}, which it does not name.")
+        if isinstance(origin, Level):
+            table.set("this", exp.to_identifier(origin.name))
+            if not table.alias:
+                table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
+            continue
+        rows = parse_level(level.name, f"SELECT * FROM {_before(origin, as_of, history_days)}")
+        table.replace(
+            exp.Subquery(
+                this=rows,
+                alias=exp.TableAlias(this=exp.to_identifier(table.alias or table.name)),
+            )
+        )
+    return localise(instant(tree, as_of), as_of).sql(dialect=Liftline)
+
+
+def _before(rows: Rows, as_of: datetime, history_days: int | None) -> str:
+    """A table and the condition that cuts off the future, and what is too long ago."""
+    text = f"{rows.table} WHERE {rows.time} < {timestamp(as_of)}"
+    if history_days is not None:
+        text += f" AND {rows.time} >= {timestamp(as_of - timedelta(days=history_days))}"
+    return text
+
+
+# ---------------------------------------------------------------------- features
 def features_sql(
-    packs: Sequence[FeaturePack], *, as_of: datetime, profiles: str = "profiles"
+    packs: Sequence[FeaturePack],
+    *,
+    as_of: datetime,
+    history_days: int | None = None,
+    profiles: str = "profiles",
 ) -> str:
-    """The SELECT behind :func:`build_features`, in the house dialect."""
+    """The SELECT behind :func:`build_features`, in the house dialect; levels are relations then."""
     if as_of.tzinfo is None:
         raise ModelError("as_of has no time zone.", hint="Pass an aware time.")
     scans: dict[tuple[str, str], list[FeatureColumn]] = {}
     for pack in packs:
-        scans.setdefault((pack.table, pack.time), []).extend(pack.columns)
+        if pack.columns:
+            key = (_before(Rows(pack.table, pack.time), as_of, history_days), pack.time)
+            scans.setdefault(key, []).extend(pack.columns)
+        for part in pack.levels:
+            scans.setdefault((part.level.name, part.time), []).extend(part.columns)
     picks, joins = [], []
-    for i, ((table, time), columns) in enumerate(scans.items()):
+    attributes = [column for pack in packs for column in pack.attributes]
+    if attributes:
+        joins.append(f"LEFT JOIN {ATTRIBUTES} AS a ON a.customer_id = p.customer_id")
+        picks += [_attribute(column, as_of) for column in attributes]
+    for i, ((rows, time), columns) in enumerate(scans.items()):
         aggregates = ", ".join(
             f'{_aggregate(column, time, as_of)} AS "{column.name}"' for column in columns
         )
         joins.append(
-            f"LEFT JOIN (SELECT profile_id, {aggregates} FROM {table}"
-            f" WHERE {time} < {timestamp(as_of)} GROUP BY profile_id) AS t{i}"
-            f" ON t{i}.profile_id = p.profile_id"
+            f"LEFT JOIN (SELECT profile_id, {aggregates} FROM {rows}"
+            f" GROUP BY profile_id) AS t{i} ON t{i}.profile_id = p.profile_id"
         )
-        picks += [
-            f'CAST(coalesce(t{i}."{c.name}", {c.empty}) AS {c.type}) AS "{c.name}"' for c in columns
-        ]
+        picks += [_typed(f't{i}."{c.name}"', c.type, c.empty) + f' AS "{c.name}"' for c in columns]
     base = (
-        f"SELECT p.profile_id AS profile_id, {', '.join(picks)}"
+        f"SELECT {', '.join(['p.profile_id AS profile_id', *picks])}"
         f" FROM {profiles} AS p {' '.join(joins)}"
     )
-    derived = [column for pack in packs for column in pack.derived]
-    if not derived:
-        return base
-    plain = [f'f."{column.name}" AS "{column.name}"' for pack in packs for column in pack.columns]
-    made = [f'CAST({column.expression} AS {column.type}) AS "{column.name}"' for column in derived]
-    return f"SELECT f.profile_id AS profile_id, {', '.join(plain + made)} FROM ({base}) AS f"
+    known = [c.name for c in attributes] + [c.name for cs in scans.values() for c in cs]
+    return _derive(base, known, [column for pack in packs for column in pack.derived])
 
 
-def timestamp(moment: datetime) -> str:
-    """An aware time as a literal of the dialect, in UTC."""
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return f"TIMESTAMP '{utc.isoformat(sep=' ', timespec='microseconds')}'"
+def _derive(base: str, known: list[str], derived: list[DerivedColumn]) -> str:
+    """Wrap a statement until every derived column is there, those that others read first.
+
+    Raises:
+        ModelError: Columns are derived from each other in a circle.
+    """
+    waiting = {column.name: column for column in derived}
+    while waiting:
+        ready = [c for c in waiting.values() if not (words(c.expression) & set(waiting))]
+        if not ready:
+            raise ModelError(f"Features are made of each other: {', '.join(sorted(waiting))}.")
+        plain = [f'f."{name}" AS "{name}"' for name in known]
+        made = [f'{_typed(column.expression, column.type)} AS "{column.name}"' for column in ready]
+        base = f"SELECT {', '.join(['f.profile_id AS profile_id', *plain, *made])} FROM ({base})"
+        base += " AS f"
+        known += [column.name for column in ready]
+        for column in ready:
+            del waiting[column.name]
+    return base
+
+
+def _typed(value: str, sql_type: str, empty: str = "NULL") -> str:
+    """A value in its type, floating point rounded, with what stands for nothing."""
+    if sql_type == FLOAT:
+        value = f"round({value}, {DECIMALS})"
+    if empty != "NULL":
+        value = f"coalesce({value}, {empty})"
+    return f"CAST({value} AS {sql_type})"
+
+
+def _attribute(column: ProfileColumn, as_of: datetime) -> str:
+    """One pick of the columns that are known of the person."""
+    tree = parse(column.name, column.expression)
+    for name in list(tree.find_all(exp.Column)):
+        if not (name.name == "as_of" and not name.table):
+            name.set("table", exp.to_identifier("a"))
+    value = localise(instant(tree, as_of), as_of).sql(dialect=Liftline)
+    return f'{_typed(value, column.type) if column.type else value} AS "{column.name}"'
 
 
 def _aggregate(column: FeatureColumn, time: str, as_of: datetime) -> str:
@@ -122,45 +245,5 @@ def _aggregate(column: FeatureColumn, time: str, as_of: datetime) -> str:
     if column.window_days is not None:
         start = as_of - timedelta(days=column.window_days)
         conditions.append(f"{time} >= {timestamp(start)}")
-    tree = _parse(column.name, column.expression)
-    found = [node for node in tree.walk() if _is_aggregate(node)]
-    if not found:
-        raise ModelError(f"The feature {column.name} is not an aggregate: {column.expression!r}.")
-    if conditions:
-        keep = _parse(column.name, " AND ".join(conditions))
-        for node in found:
-            _condition(node, keep)
-    for name in list(tree.find_all(exp.Column)):
-        if name.name == AS_OF:
-            name.replace(_parse(column.name, timestamp(as_of)))
-    return tree.sql(dialect=Liftline)
-
-
-def _parse(feature: str, text: str) -> exp.Expr:
-    """Parse an expression of a pack.
-
-    Raises:
-        ModelError: It is not an expression.
-    """
-    try:
-        # The parenthesis keeps a root that is itself replaced reachable through its parent.
-        return exp.Paren(this=parse_one(text, dialect=Liftline))
-    except SqlglotError as problem:
-        raise ModelError(f"The feature {feature} cannot be read: {text!r}.") from problem
-
-
-def _is_aggregate(node: exp.Expr) -> bool:
-    """Whether the node is an aggregate that a condition can be put into."""
-    if isinstance(node, exp.Anonymous):
-        return node.name.lower() in _MACRO_AGGREGATES
-    return isinstance(node, _CORE_AGGREGATES)
-
-
-def _condition(aggregate: exp.Expr, keep: exp.Expr) -> None:
-    """Let an aggregate see only rows where ``keep`` holds."""
-    macro = isinstance(aggregate, exp.Anonymous)
-    value = aggregate.expressions[0] if macro else aggregate.this
-    if isinstance(value, exp.Distinct):
-        value = value.expressions[0]
-    inside: exp.Expr = exp.Literal.number(1) if isinstance(value, exp.Star) else value.copy()
-    value.replace(exp.Case(ifs=[exp.If(this=keep.copy(), true=inside)]))
+    tree = condition(column.name, parse(column.name, column.expression), conditions)
+    return localise(instant(tree, as_of), as_of).sql(dialect=Liftline)
