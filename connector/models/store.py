@@ -1,29 +1,88 @@
-"""Fitted models as JSON text: readable, diffable, and harmless to load, which a pickle is not."""
+"""Fitted models as JSON text: readable, diffable, and harmless to load, which a pickle is not.
+
+The envelope holds a digest of the settings that the model was fitted with, so that a changed
+configuration is noticed, and the model's version, so that a changed text is.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from connector.errors import ModelError
-from connector.models import rfm
 
 FORMAT = 1
 """Version of the envelope around a stored model."""
 
-_READERS: Mapping[str, Callable[[Mapping[str, object]], rfm.RfmModel]] = {
-    rfm.KIND: rfm.RfmModel.from_dict
+REFIT = "Run `liftline train`; it fits the model again."
+
+_CLASSES: Mapping[str, tuple[str, str]] = {
+    "rfm": ("connector.models.rfm", "RfmModel"),
+    "propensity": ("connector.models.propensity", "PropensityModel"),
+    "external": ("connector.models.propensity", "ExternalModel"),
+    "clv": ("connector.models.clv", "ClvModel"),
+    "cluster": ("connector.models.clusters", "ClusterModel"),
+    "lda": ("connector.models.affinity", "AffinityModel"),
+    "association": ("connector.models.pairs", "PairsModel"),
 }
+"""Kind -> where its class is; imported when such a model is read, for some imports are slow."""
 
 
-def dumps(model: rfm.RfmModel) -> str:
+class StoredModel(Protocol):
+    """What every fitted model offers to be kept."""
+
+    @property
+    def kind(self) -> str:
+        """Which class reads it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that change whenever the model's answers may."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, ``kind`` among them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A model that was read back.
+
+    Attributes:
+        model: The model.
+        settings: Digest of the settings that it was fitted with; empty where none was written.
+    """
+
+    model: Any
+    settings: str
+
+
+def dumps(model: StoredModel, *, settings: str = "") -> str:
     """The model as JSON text, keys sorted, so that equal models give equal texts."""
-    envelope = {"format": FORMAT, "version": model.version, "model": model.to_dict()}
+    envelope = {
+        "format": FORMAT,
+        "version": model.version,
+        "settings": settings,
+        "model": model.to_dict(),
+    }
     return json.dumps(envelope, sort_keys=True, ensure_ascii=False)
 
 
-def loads(text: str) -> rfm.RfmModel:
+def loads(text: str) -> Any:  # noqa: ANN401 - the class depends on the text
+    """The model of :func:`dumps`.
+
+    Raises:
+        ModelError: As :func:`read`.
+    """
+    return read(text).model
+
+
+def read(text: str) -> Stored:
     """Inverse of :func:`dumps`.
 
     Raises:
@@ -33,25 +92,18 @@ def loads(text: str) -> rfm.RfmModel:
     try:
         envelope: Any = json.loads(text)
     except ValueError as problem:
-        raise ModelError(
-            "A stored model is not JSON.", hint="Run `liftline train`; it fits the model again."
-        ) from problem
+        raise ModelError("A stored model is not JSON.", hint=REFIT) from problem
     data = envelope.get("model") if isinstance(envelope, dict) else None
     if not isinstance(data, dict) or envelope.get("format") != FORMAT:
-        raise ModelError(
-            "A stored model has an unknown format.",
-            hint="Run `liftline train`; it fits the model again.",
-        )
-    reader = _READERS.get(str(data.get("kind")))
-    if reader is None:
+        raise ModelError("A stored model has an unknown format.", hint=REFIT)
+    place = _CLASSES.get(str(data.get("kind")))
+    if place is None:
         raise ModelError(
             f"A stored model is of the unknown kind {data.get('kind')!r}.",
-            hint=f"Known: {', '.join(_READERS)}.",
+            hint=f"Known: {', '.join(_CLASSES)}.",
         )
-    model = reader(data)
+    model = getattr(importlib.import_module(place[0]), place[1]).from_dict(data)
     if model.version != envelope.get("version"):
-        raise ModelError(
-            f"The stored model {model.name!r} was changed after it was written.",
-            hint="Run `liftline train`; it fits the model again.",
-        )
-    return model
+        name = data.get("name") or data.get("card", {}).get("name")
+        raise ModelError(f"The stored model {name!r} was changed after it was written.", hint=REFIT)
+    return Stored(model, str(envelope.get("settings", "")))

@@ -1,0 +1,84 @@
+"""What fitting and scoring may read: relations of the run, and the same as of earlier instants."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from connector.config import Config
+from connector.features.build import FeatureMeta
+from connector.ports import Warehouse
+from connector.warehouse.render import quote
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "BOOLEAN")
+"""Types that a model can take as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringContext:
+    """The data of one run, for models.
+
+    Attributes:
+        config: The configuration.
+        warehouse: Holds ``features`` and the cleaned tables.
+        as_of: The instant of ``features``.
+        features: Name -> what it means.
+        features_at: Builds the features as of an earlier instant; returns the relation's name.
+        progress: Told what goes on.
+    """
+
+    config: Config
+    warehouse: Warehouse
+    as_of: datetime
+    features: Mapping[str, FeatureMeta]
+    features_at: Callable[[datetime], str]
+    progress: Callable[[str], None] = lambda _what: None
+
+    def rng(self, model: str) -> np.random.Generator:
+        """Randomness of a model: of its own, and the same in every run."""
+        seed = int.from_bytes(hashlib.sha256(model.encode()).digest()[:8], "big")
+        return np.random.default_rng(seed)
+
+    def frame(
+        self, columns: Sequence[str], *, relation: str = "features", where: str = ""
+    ) -> pd.DataFrame:
+        """Columns of a relation as numbers, one row a profile.
+
+        Args:
+            columns: Their names.
+            relation: Has a ``profile_id``.
+            where: Condition of the house dialect, checked before.
+
+        Returns:
+            Index ``profile_id``, ascending; columns as float64, NaN where unknown.
+        """
+        return number_frame(self.warehouse, relation, columns, where=where)
+
+
+def number_frame(
+    warehouse: Warehouse, relation: str, columns: Sequence[str], *, where: str = ""
+) -> pd.DataFrame:
+    """Columns of a relation as float64 under ``profile_id``, in the order of the ids."""
+    import pyarrow as pa
+
+    picks = ", ".join(f"CAST({quote(c)} AS DOUBLE) AS {quote(c)}" for c in columns)
+    condition = f" WHERE {where}" if where else ""
+    sql = f"SELECT profile_id{', ' if picks else ''}{picks} FROM {quote(relation)}{condition}"
+    table = pa.Table.from_batches(list(batches := warehouse.batches(sql)), batches.schema)
+    frame: pd.DataFrame = table.to_pandas().set_index("profile_id").sort_index()
+    return frame.astype("float64")
+
+
+def load_frame(warehouse: Warehouse, name: str, frame: pd.DataFrame) -> None:
+    """Make a frame with index ``profile_id`` a relation."""
+    import pyarrow as pa
+
+    warehouse.load(name, pa.Table.from_pandas(frame.rename_axis("profile_id").reset_index()))
