@@ -20,7 +20,7 @@ from connector.warehouse.render import literal
 MAX_REASON = 500
 """Longest reason, in characters."""
 
-_SYMBOLS: dict[type[exp.Expr], str] = {
+SYMBOLS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
     exp.NEQ: "<>",
     exp.GT: ">",
@@ -29,7 +29,7 @@ _SYMBOLS: dict[type[exp.Expr], str] = {
     exp.LTE: "<=",
 }
 _OPPOSITE = {"=": "<>", "<>": "=", ">": "<=", "<=": ">", ">=": "<", "<": ">="}
-_MIRRORED = {"=": "=", "<>": "<>", ">": "<", "<": ">", ">=": "<=", "<=": ">="}
+MIRRORED = {"=": "=", "<>": "<>", ">": "<", "<": ">", ">=": "<=", "<=": ">="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,10 @@ def read_leaf(tree: exp.Expr, private: Collection[str]) -> Leaf:
     )
     subject: exp.Expr | None = None
     numeric = False
-    if (symbol := _SYMBOLS.get(type(tree))) is not None:
+    if (symbol := SYMBOLS.get(type(tree))) is not None:
         left, right = tree.this, tree.expression
         if _fixed(left) and not _fixed(right):
-            left, right, symbol = right, left, _MIRRORED[symbol]
+            left, right, symbol = right, left, MIRRORED[symbol]
         subject, name = left, shown(left)
         test, opposite = f"{symbol} {shown(right)}", f"{_OPPOSITE[symbol]} {shown(right)}"
         numeric = _is_number(right)

@@ -7,17 +7,23 @@ first about a NULL or a half cent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlglot import exp
 
 from connector.errors import ConfigError
 from connector.ports import Warehouse
+from connector.segments.motion import Plain, plain, possible, read_demand, takes_an_order
 from connector.segments.reasons import Leaf, operands, peel, read_leaf, value_sql
 from connector.segments.rules import Segment
 from connector.warehouse.render import Value, literal, quote
+
+MAX_WAYS = 64
+"""Ways to meet a part of a rule that are followed up; the ones with the fewest changes are kept."""
+
+_Way = tuple[tuple[int, bool], ...]
+"""Leaves, by identity of their trees, and whether each must hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class Finding:
     """One condition of a rule, as it is for one person.
 
     Attributes:
-        text: The condition, such as ``recency_days <= 60``.
+        text: The condition as the rule wants it: of ``not recency_days > 60`` it is
+            ``recency_days <= 60``.
         holds: True, False, or None where a value is unknown.
         value: The person's value in words; empty where it is private or says no more than the
             condition.
@@ -43,9 +50,11 @@ class RuleTrace:
     Attributes:
         segment: The segment's name.
         member: Whether the person is in it; unknown counts as not.
-        findings: Its conditions in the order of the rule.
+        findings: Of a member, the conditions that make them one, all true; of anybody else, all
+            conditions. In the order of the rule.
         to_change: What would make the person leave (a member) or enter (anybody else); all of it
-            together, and the fewest conditions where there is a choice. Empty when nothing can.
+            together, and the fewest conditions where there is a choice. Only what can happen: see
+            :mod:`connector.segments.motion`. Empty when nothing can.
     """
 
     segment: str
@@ -96,30 +105,139 @@ def explain_rule(
     return trace
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The leaves of one rule, as they are for one person.
+
+    Attributes:
+        leaves: By identity of their trees.
+        state: Likewise: whether each holds; None where a value is unknown.
+        words: Likewise: the person's value in words; empty where it is not shown.
+        now: Column -> the person's value, for the columns that leaves compare with fixed values.
+    """
+
+    leaves: Mapping[int, Leaf]
+    state: Mapping[int, bool | None]
+    words: Mapping[int, str]
+    now: Mapping[str, Plain | None]
+
+    def truth(self, tree: exp.Expr) -> bool | None:
+        """Whether a tree holds, by three-valued logic."""
+        tree = peel(tree)
+        if isinstance(tree, exp.Not):
+            inner = self.truth(tree.this)
+            return None if inner is None else not inner
+        if isinstance(tree, exp.Boolean):
+            return bool(tree.this)
+        if isinstance(tree, (exp.And, exp.Or)):
+            parts = [self.truth(part) for part in operands(tree)]
+            decides = isinstance(tree, exp.Or)
+            return decides if decides in parts else None if None in parts else not decides
+        return self.state[id(tree)]
+
+    def facts(self, tree: exp.Expr, *, holds: bool, every: bool) -> Iterator[Finding]:
+        """The conditions of a tree, each in the words that it would have if the rule held.
+
+        Args:
+            tree: Part of the rule.
+            holds: Whether the tree must hold; below a NOT it must not.
+            every: All of them; else only those that make the rule hold.
+        """
+        tree = peel(tree)
+        if isinstance(tree, exp.Not):
+            yield from self.facts(tree.this, holds=not holds, every=every)
+        elif isinstance(tree, (exp.And, exp.Or)):
+            for part in operands(tree):
+                if every or self.truth(part) is holds:
+                    yield from self.facts(part, holds=holds, every=every)
+        elif not isinstance(tree, exp.Boolean):
+            state = self.state[id(tree)]
+            yield Finding(
+                self.leaves[id(tree)].words(holds=holds),
+                None if state is None else state is holds,
+                self.words[id(tree)],
+            )
+
+    def changes(self, root: exp.Expr, *, want: bool) -> tuple[str, ...]:
+        """The fewest conditions that must change to make the rule as wanted."""
+        for way in self._ways(root, want=want):
+            if self._is_possible(way):
+                changed = [step for step in way if not self._is_so(step)]
+                return tuple(dict.fromkeys(self._sentence(*step) for step in changed))
+        return ()
+
+    def _ways(self, tree: exp.Expr, *, want: bool) -> list[_Way]:
+        """Sets of leaves and what each must be, any of which does; fewest changes first."""
+        tree = peel(tree)
+        if isinstance(tree, exp.Not):
+            return self._ways(tree.this, want=not want)
+        if isinstance(tree, exp.Boolean):
+            return [()] if bool(tree.this) is want else []
+        if not isinstance(tree, (exp.And, exp.Or)):
+            return [((id(tree), want),)]
+        parts = [self._ways(part, want=want) for part in operands(tree)]
+        if isinstance(tree, exp.And) is not want:
+            return self._best(way for part in parts for way in part)
+        ways: list[_Way] = [()]
+        for part in parts:
+            ways = self._best((*one, *other) for one in ways for other in part)
+        return ways
+
+    def _best(self, ways: Iterable[_Way]) -> list[_Way]:
+        return sorted(ways, key=lambda way: sum(not self._is_so(step) for step in way))[:MAX_WAYS]
+
+    def _is_so(self, step: tuple[int, bool]) -> bool:
+        return self.state[step[0]] is step[1]
+
+    def _is_possible(self, way: _Way) -> bool:
+        """Whether all of it can hold at once, for this person."""
+        wanted: dict[str, bool] = {}
+        demands = []
+        for key, holds in way:
+            leaf = self.leaves[key]
+            if wanted.setdefault(leaf.words(holds=True), holds) is not holds:
+                return False
+            if (demand := read_demand(leaf.tree, holds=holds)) is not None:
+                demands.append(demand)
+        return possible(demands, self.now)
+
+    def _sentence(self, key: int, holds: bool) -> str:
+        leaf = self.leaves[key]
+        notes = [f"now {self.words[key]}"] if self.words[key] else []
+        demand = read_demand(leaf.tree, holds=holds)
+        if demand is not None and takes_an_order(demand, self.now[demand.column]):
+            notes.append("takes an order")
+        return (
+            f"{leaf.words(holds=holds)} ({'; '.join(notes)})" if notes else leaf.words(holds=holds)
+        )
+
+
 def _trace(warehouse: Warehouse, segment: Segment, source: str) -> RuleTrace | None:
     root = peel(segment.condition.tree)
     leaves = _leaves(root, segment)
-    selected = [segment.condition.sql()]
+    demands = (read_demand(leaf.tree, holds=True) for leaf in leaves)
+    columns = sorted({demand.column for demand in demands if demand is not None})
+    selected = [segment.condition.sql(), *(quote(column) for column in columns)]
     for leaf in leaves:
         selected += [leaf.tree.sql(dialect="liftline"), value_sql(leaf) or "NULL"]
     listed = ", ".join(f"{text} AS c{index}" for index, text in enumerate(selected))
     rows = warehouse.rows(f"SELECT {listed} {source}")
     if not rows:
         return None
-    member, *parts = rows[0]
-    state = {id(leaf.tree): parts[2 * index] for index, leaf in enumerate(leaves)}
-    by_tree = {id(leaf.tree): leaf for leaf in leaves}
-    values = {id(leaf.tree): parts[2 * index + 1] or "" for index, leaf in enumerate(leaves)}
-    findings = tuple(
-        Finding(leaf.words(holds=True), state[id(leaf.tree)], values[id(leaf.tree)])
-        for leaf in leaves
+    member, values, parts = rows[0][0], rows[0][1 : len(columns) + 1], rows[0][len(columns) + 1 :]
+    keys = [id(leaf.tree) for leaf in leaves]
+    look = _Look(
+        leaves=dict(zip(keys, leaves, strict=True)),
+        state=dict(zip(keys, parts[::2], strict=True)),
+        words={key: words or "" for key, words in zip(keys, parts[1::2], strict=True)},
+        now=dict(zip(columns, map(plain, values), strict=True)),
     )
-    needed = _needed(root, want=not member, state=state)
-    to_change = tuple(
-        _sentence(by_tree[key], values[key], holds=wanted)
-        for key, wanted in dict(needed or ()).items()
+    return RuleTrace(
+        segment.name,
+        bool(member),
+        tuple(look.facts(root, holds=True, every=not member)),
+        look.changes(root, want=not member),
     )
-    return RuleTrace(segment.name, bool(member), findings, to_change)
 
 
 def _leaves(tree: exp.Expr, segment: Segment) -> list[Leaf]:
@@ -129,30 +247,3 @@ def _leaves(tree: exp.Expr, segment: Segment) -> list[Leaf]:
     if isinstance(tree, (exp.And, exp.Or)):
         return [leaf for part in operands(tree) for leaf in _leaves(part, segment)]
     return [] if isinstance(tree, exp.Boolean) else [read_leaf(tree, segment.private)]
-
-
-def _needed(
-    tree: exp.Expr, *, want: bool, state: Mapping[int, Any]
-) -> list[tuple[int, bool]] | None:
-    """The fewest leaves that must change to make a tree as wanted; None: nothing can."""
-    tree = peel(tree)
-    if isinstance(tree, exp.Not):
-        return _needed(tree.this, want=not want, state=state)
-    if isinstance(tree, exp.Boolean):
-        return [] if bool(tree.this) is want else None
-    if isinstance(tree, (exp.And, exp.Or)):
-        found = [_needed(part, want=want, state=state) for part in operands(tree)]
-        possible = [part for part in found if part is not None]
-        if isinstance(tree, exp.And) is want:
-            return (
-                [leaf for part in possible for leaf in part]
-                if len(possible) == len(found)
-                else None
-            )
-        return min(possible, key=len, default=None)
-    return [] if state[id(tree)] is want else [(id(tree), want)]
-
-
-def _sentence(leaf: Leaf, value: str, *, holds: bool) -> str:
-    now = f" (now {value})" if value else ""
-    return f"{leaf.words(holds=holds)}{now}"
