@@ -31,6 +31,7 @@ from connector.config.data import (
 from connector.config.document import Document
 from connector.config.models import Models
 from connector.config.problems import InvalidConfigError, KeyPath
+from connector.config.stability import Stability
 from connector.config.values import Name, Probability, Section, Share, Text
 
 
@@ -79,6 +80,7 @@ class Config(Section):
     consent: Consent | None = None
     exclusion_lists: tuple[ExclusionList, ...] = ()
     models: Models = Field(default_factory=lambda: Models.model_validate({}))
+    stability: Stability = Stability()
     segments: Mapping[Name, Segment] = Field(default_factory=dict)
     priority_lists: tuple[PriorityList, ...] = ()
     strategies: Mapping[Name, Strategy] = Field(default_factory=dict)
