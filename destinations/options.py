@@ -30,6 +30,7 @@ COMMON_KEYS = frozenset(
         "on_leave",
         "send_scores_to_holdouts",
         "recheck_missing_after",
+        "reconcile_every",
         "rate_limit",
     }
 )

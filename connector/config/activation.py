@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from connector.config.problems import nearest
 from connector.config.values import (
@@ -25,6 +26,7 @@ from connector.config.values import (
     Text,
     Texts,
     Whole,
+    duration,
     refuse,
 )
 from connector.domain import Arm, Rate
@@ -121,6 +123,16 @@ def _membership(value: object) -> object:
     return None if value == "none" else value
 
 
+def _reconcile_every(value: object) -> object:
+    words = ("every_run", "never")
+    if value in words:
+        return value
+    try:
+        return duration(value)
+    except PydanticCustomError:
+        raise refuse("every_run, never, or an age such as 7d", words=words) from None
+
+
 _STRETCH = re.compile(r"per_([1-9]\d{0,5})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -153,6 +165,8 @@ class Destination(Section):
             destination may know.
         on_leave: What becomes of our properties when somebody leaves.
         recheck_missing_after: How long a person that the vendor does not know is left alone.
+        reconcile_every: How old the last reading of a list may be before it is read again, to find
+            whom somebody took off at the vendor; in every run, or never.
         rate_limit: Limits that hold besides the adapter's own.
     """
 
@@ -167,9 +181,19 @@ class Destination(Section):
     on_leave: Literal["clear", "keep"] = "clear"
     send_scores_to_holdouts: Switch = False
     recheck_missing_after: Duration = timedelta(days=7)
+    reconcile_every: Annotated[
+        Literal["every_run", "never"] | timedelta, BeforeValidator(_reconcile_every)
+    ] = timedelta(days=7)
     rate_limit: Annotated[Mapping[str, int], BeforeValidator(_rate_limit)] = Field(
         default_factory=dict
     )
+
+    @property
+    def oldest_reading(self) -> timedelta | None:
+        """``reconcile_every`` as an age: zero for every run, None for never."""
+        if isinstance(self.reconcile_every, timedelta):
+            return self.reconcile_every
+        return timedelta(0) if self.reconcile_every == "every_run" else None
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -70,7 +70,12 @@ def _text(value: object) -> object:
     return value
 
 
-def _duration(value: object) -> timedelta:
+def duration(value: object) -> timedelta:
+    """Read a duration.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
     allowed = "a duration with its unit, such as 30d, 26h, 90m or 2w"
     if isinstance(value, timedelta):
         return value
@@ -86,10 +91,10 @@ def whole_days(value: object) -> timedelta:
     Raises:
         PydanticCustomError: It is none.
     """
-    duration = _duration(value)
-    if duration % timedelta(days=1):
+    stretch = duration(value)
+    if stretch % timedelta(days=1):
         raise refuse("a whole number of days or weeks, such as 30d or 2w")
-    return duration
+    return stretch
 
 
 def _refit(value: object) -> object:
@@ -169,7 +174,7 @@ Switch = StrictBool
 """``true`` or ``false``."""
 Whole = Annotated[StrictInt, Field(ge=0, le=10**12)]
 """A whole number, 0 or more."""
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
 """A ``timedelta``, written ``30d``, ``26h``, ``90m``, ``2w``."""
 Days = Annotated[timedelta, BeforeValidator(whole_days)]
 """A ``timedelta`` of whole days, written ``30d`` or ``2w``."""
@@ -194,9 +199,9 @@ Plain = Any
 these."""
 
 
-def duration_text(duration: timedelta) -> str:
+def duration_text(stretch: timedelta) -> str:
     """A duration as it is written in the file: ``730d``, ``26h``, ``90m``."""
-    minutes = int(duration.total_seconds()) // 60
+    minutes = int(stretch.total_seconds()) // 60
     if minutes % 1440 == 0:
         return f"{minutes // 1440}d"
     return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"

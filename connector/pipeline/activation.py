@@ -39,6 +39,8 @@ class Activation:
         labels: Model name -> column of ``scored`` whose previous and current value are kept.
         costs: Campaign -> cost of one contact; ``budgets`` likewise for a run.
         max_age: How old a plan may be when it is applied.
+        reconcile_every: Destination name -> how old the last reading of its lists may be; zero
+            reads them in every run. Lists of a destination without an entry are never read again.
     """
 
     project: str
@@ -54,6 +56,7 @@ class Activation:
     fields: Mapping[str, Sequence[Field]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     max_age: timedelta = timedelta(hours=24)
+    reconcile_every: Mapping[str, timedelta] = field(default_factory=dict)
 
     @property
     def draws(self) -> list[holdouts.Draw]:

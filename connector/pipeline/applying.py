@@ -24,7 +24,7 @@ from connector.plan import document
 from connector.plan.document import Guard, Header, Plan
 from connector.ports import DefinesFields, Destination
 from connector.push import DestinationPush, DestinationReport
-from connector.state.database import State, utc_text
+from connector.state.database import State
 from connector.state.journal import Journal
 from connector.state.ledger import Ledger
 
@@ -327,8 +327,7 @@ def _audiences(
     state: State, adapter: Destination, plan: Plan, stage: Stage, *, now: datetime
 ) -> dict[str, Audience]:
     """The lists that this stage touches, made at the vendor where they are missing."""
-    ledger = Ledger(state, adapter.name)
-    known = ledger.audiences()
+    known = Ledger(state, adapter.name).audiences()
     if stage is Stage.JOIN:
         for audience in plan.header.audiences:
             if (
@@ -337,17 +336,7 @@ def _audiences(
                 and audience.name not in known
             ):
                 made = adapter.ensure_audience(audience.name)
-                if not made.created:
-                    adopt(state, adapter, made, audience.campaign, audience.arm, now)
-                else:
-                    ledger.adopt_audience(
-                        name=made.name,
-                        audience_id=made.audience_id,
-                        campaign=audience.campaign,
-                        arm=audience.arm,
-                        foreign=(),
-                        at=utc_text(now),
-                    )
+                adopt(state, adapter, made, audience.campaign, audience.arm, now)
                 known[audience.name] = made
     return known
 

@@ -101,7 +101,8 @@ _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
          "blocked_fingerprint", "blocked_code", "version"),
     ),
     "st_audiences": (
-        "audiences", ("destination", "name", "audience_id", "campaign", "arm", "status")
+        "audiences",
+        ("destination", "name", "audience_id", "campaign", "arm", "status", "reconciled_at"),
     ),
     "st_foreign": ("foreign_members", ("destination", "audience_id", "member")),
     "st_merges": ("profile_merges", ("from_profile_id", "into_profile_id")),

@@ -17,8 +17,9 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import load_specs
 from connector.pipeline.activation import Activation, Progress, silent
-from connector.pipeline.inspection import inspect_audiences, look_up
-from connector.pipeline.known import INSPECTED, LEARNED, load_state
+from connector.pipeline.inspection import Inspection, inspect_audiences, look_up
+from connector.pipeline.known import load_state
+from connector.pipeline.reconciliation import reconcile
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
 from connector.state.database import State, utc_text
@@ -62,11 +63,7 @@ def make_plan(
     load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
     load_state(con, state)
     reach.build_reach(con)
-    has_learned = look_up(con, state, activation, now=now, progress=progress)
-    statuses, has_moved = inspect_audiences(con, state, activation, now=now)
-    stale = {*(LEARNED if has_learned else ()), *(INSPECTED if has_moved else ())}
-    if stale:
-        load_state(con, state, stale)
+    inspection = _inspect(con, state, activation, now=now, progress=progress)
     reach.apply_records(con)
     eligibility.build_candidates(con)
     holdouts.draw_arms(
@@ -87,7 +84,7 @@ def make_plan(
     _build_advances(con, activation, as_of=as_of)
 
     capabilities = {name: d.capabilities for name, d in activation.destinations.items()}
-    audiences = summary.audience_plans(con, statuses)
+    audiences = _audience_plans(con, inspection)
     records = summary.records_plans(con)
     campaigns = summary.campaign_plans(
         con,
@@ -135,6 +132,44 @@ def make_plan(
         plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest
     )
     return plan
+
+
+def _inspect(
+    con: duckdb.DuckDBPyConnection,
+    state: State,
+    activation: Activation,
+    *,
+    now: datetime,
+    progress: Progress,
+) -> Inspection:
+    """Read the vendors, and bring the workspace up to date with what was learned."""
+    inspection = Inspection()
+    look_up(con, state, activation, inspection, now=now, progress=progress)
+    inspect_audiences(con, state, activation, inspection, now=now)
+    _reload(con, state, inspection)
+    reconcile(con, state, activation, inspection, now=now, progress=progress)
+    _reload(con, state, inspection)
+    return inspection
+
+
+def _reload(con: duckdb.DuckDBPyConnection, state: State, inspection: Inspection) -> None:
+    if inspection.stale:
+        load_state(con, state, inspection.stale)
+        inspection.stale.clear()
+
+
+def _audience_plans(
+    con: duckdb.DuckDBPyConnection, inspection: Inspection
+) -> list[document.AudiencePlan]:
+    """Every list, with what its reading told."""
+    return [
+        dataclasses.replace(
+            one,
+            taken_off=inspection.taken_off.get((one.destination, one.name), 0),
+            status="unreadable" if one.destination in inspection.unreadable else one.status,
+        )
+        for one in summary.audience_plans(con, inspection.statuses)
+    ]
 
 
 def _build_advances(

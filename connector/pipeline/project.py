@@ -309,6 +309,7 @@ class Project:
             ),
             labels={"rfm": "rfm.group"},
             max_age=config.guards.plan_max_age,
+            reconcile_every=specs.reconcile_every(config),
         )
 
     def _newest_plan(self) -> Path:

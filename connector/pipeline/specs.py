@@ -6,7 +6,7 @@ Steps never see the configuration; this is the one place where its names meet th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, PriorityList
@@ -200,6 +200,12 @@ def destination_specs(config: Config, adapters: Mapping[str, Destination]) -> li
             )
         )
     return specs
+
+
+def reconcile_every(config: Config) -> dict[str, timedelta]:
+    """How old the last reading of a destination's lists may be, where they are read again."""
+    ages = {name: one.oldest_reading for name, one in config.destinations.items()}
+    return {name: age for name, age in ages.items() if age is not None}
 
 
 def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:

@@ -43,7 +43,11 @@ class AudiencePlan:
         held: Wanted, but blocked since an earlier rejection or without a record at the vendor.
         foreign: Members that were on the list before us; never touched.
         status: ``new`` (will be created), ``adopted`` (found at the vendor), ``kept`` or
-            ``deleted`` (by the vendor's users).
+            ``deleted`` (by the vendor's users); ``unreadable`` where the destination could not be
+            read, so that this plan leaves the list as it is.
+        taken_off: People who were on it by our ledger, and whom its reading for this plan did not
+            find there any more: taken off, or their records deleted. Those still wanted are among
+            ``joins``.
     """
 
     destination: str
@@ -68,6 +72,7 @@ class AudiencePlan:
         return self.before - self.unconfirmed
 
     unconfirmed: int = 0
+    taken_off: int = 0
 
 
 @dataclass(frozen=True, slots=True)

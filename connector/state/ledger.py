@@ -2,22 +2,22 @@
 
 Before a request leaves, its rows are written as ``maybe`` (the *intent*); the answer settles them.
 So a row that a killed process left behind says "unknown", and the next plan sends it again, or
-removes it when it is no longer wanted. There is
-no retry queue: the difference between what is wanted and this ledger is the queue.
+removes it when it is no longer wanted. There is no retry queue: the difference between what is
+wanted and this ledger is the queue.
 
-========================  ================================
-========================================= answer                    presence afterwards
-next plan
-========================  ================================
-========================================= intent written            maybe
--- delivered                 yes (removal: no)                 unchanged deferred, crash
-maybe                             sent again; removed when not wanted rejected add or update    as
-before the intent              blocked until its fingerprint changes rejected removal          maybe
-sent again every run, and alerted suppressed                as before the intent
-blocked until its fingerprint changes missing                   no
-looked up again later
-========================  ================================
-=========================================
+======================  ====================  ===================================
+answer                  presence afterwards   next plan
+======================  ====================  ===================================
+intent written          maybe                 --
+delivered               yes (removal: no)     unchanged
+deferred, crash         maybe                 sent again; removed when not wanted
+rejected add or update  as before the intent  blocked until fingerprint changes
+rejected removal        maybe                 sent again every run, and alerted
+suppressed              as before the intent  blocked until fingerprint changes
+missing                 no                    looked up again later
+======================  ====================  ===================================
+
+What vendors tell us besides, while a plan is made, is booked by :mod:`connector.state.learning`.
 
 A change carries the row version that its plan saw. A row that has moved since is skipped and
 reported, never overwritten.
@@ -187,6 +187,7 @@ class Ledger:
         table, scope = self._table(audience_id)
         groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         missing: list[str] = []
+        revealed: list[dict[str, str]] = []
         for intent in begun.accepted:
             result = by_id.get(intent.change.change_id)
             if result is None:
@@ -194,6 +195,10 @@ class Ledger:
             values = settle_one(intent, result, begun.before[intent.change.change_id])
             if result.outcome is Outcome.MISSING:
                 missing.append(intent.match_key)
+            elif audience_id is not None and result.record_id and intent.change.record_id is None:
+                revealed.append(
+                    {"of": self._destination, "key": intent.match_key} | {"found": result.record_id}
+                )
             if values:
                 groups.setdefault(tuple(sorted(values)), []).append(
                     {f"new_{name}": value for name, value in values.items()}
@@ -203,8 +208,10 @@ class Ledger:
         with self._engine.begin() as connection:
             for names, rows in groups.items():
                 connection.execute(_settling(table, names), rows)
+            if revealed:
+                connection.execute(_revealing(), revealed)
             if missing:
-                self._doubt(connection, missing)
+                doubt(connection, self._destination, missing)
 
     def _settled_record(
         self, intent: Intent, result: RecordResult, before: Presence
@@ -212,8 +219,9 @@ class Ledger:
         known = {"record_id": result.record_id} if result.record_id is not None else {}
         match result.outcome:
             case Outcome.DELIVERED:
+                is_gone = intent.leaves and not intent.fields  # what else is ours may be kept
                 return known | {
-                    "presence": (Presence.NO if intent.leaves else Presence.YES).value,
+                    "presence": (Presence.NO if is_gone else Presence.YES).value,
                     "fingerprint": intent.fingerprint,
                     "fields": json.dumps(list(intent.fields)),
                     "blocked_fingerprint": None,
@@ -265,173 +273,6 @@ class Ledger:
             case _:
                 return {}
 
-    def _doubt(self, connection: sa.Connection, match_keys: list[str]) -> None:
-        """The vendor has no record of these ids.
-
-        Look the people up again, and doubt their other memberships.
-        """
-        records, memberships = schema.records, schema.memberships
-        connection.execute(
-            sa.update(records)
-            .where(records.c.destination == self._destination, records.c.match_key.in_(match_keys))
-            .values(
-                record_id=None,
-                checked_at=None,
-                # Whoever is found again under another id has none of our properties.
-                presence=sa.case(
-                    (records.c.presence == Presence.YES.value, Presence.MAYBE.value),
-                    else_=records.c.presence,
-                ),
-                version=records.c.version + 1,
-            )
-        )
-        connection.execute(
-            sa.update(memberships)
-            .where(
-                memberships.c.destination == self._destination,
-                memberships.c.match_key.in_(match_keys),
-                memberships.c.presence == Presence.YES.value,
-            )
-            .values(presence=Presence.MAYBE.value, version=memberships.c.version + 1)
-        )
-
-    # ------------------------------------------------------------------ what the vendor told us
-    # while planning
-    def learn_records(self, found: Sequence[Mapping[str, str | None]], *, at: str) -> None:
-        """Store the vendor's answer to a look-up.
-
-        Args:
-            found: Mappings with ``match_key``, ``profile_id``, ``match_value`` and ``record_id``
-                (None: no such person).
-            at: The instant of the look-up, ISO text.
-        """
-        if not found:
-            return
-        rows = [
-            {
-                "destination": self._destination,
-                "match_key": row["match_key"],
-                "profile_id": row["profile_id"],
-                "match_value": row["match_value"],
-                "record_id": row["record_id"],
-                "presence": Presence.NO.value,
-                "checked_at": at if row["record_id"] is None else None,
-                "version": 1,
-            }
-            for row in found
-        ]
-        absent = [row["match_key"] for row in rows if row["record_id"] is None]
-        with self._engine.begin() as connection:
-            connection.execute(_learning(), rows)
-            for start in range(0, len(absent), 10_000):
-                keys = {"of": self._destination, "keys": absent[start : start + 10_000]}
-                # The vendor knows nobody of that address, so nothing of ours can be there.
-                connection.execute(_losing_memberships(), keys)
-                connection.execute(_losing_records(), keys)
-
-    def adopt_audience(
-        self,
-        *,
-        name: str,
-        audience_id: str,
-        campaign: str,
-        arm: str,
-        foreign: Sequence[str],
-        at: str,
-    ) -> None:
-        """Remember a list; ``foreign`` are the vendor's ids of members that were there before us.
-
-        A list that we know, renamed or restored at the vendor, comes back with members of ours
-        among them; those are never foreign.
-        """
-        table = schema.audiences
-        same = (table.c.destination == self._destination, table.c.audience_id == audience_id)
-        with self._engine.begin() as connection:
-            statuses = list(connection.scalars(sa.select(table.c.status).where(*same)))
-            if statuses:
-                was_lost = "present" not in statuses
-                foreign = self._not_ours(connection, audience_id, foreign, was_lost=was_lost)
-                connection.execute(sa.delete(table).where(*same, table.c.name != name))
-            statement = upsert(schema.audiences)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["destination", "name"],
-                    set_={
-                        "audience_id": statement.excluded.audience_id,
-                        "status": "present",
-                        "campaign": statement.excluded.campaign,
-                        "arm": statement.excluded.arm,
-                        "since": statement.excluded.since,
-                    },
-                ),
-                {
-                    "destination": self._destination,
-                    "name": name,
-                    "audience_id": audience_id,
-                    "campaign": campaign,
-                    "arm": arm,
-                    "status": "present",
-                    "since": at,
-                },
-            )
-            if foreign:
-                connection.execute(
-                    upsert(schema.foreign_members).on_conflict_do_nothing(),
-                    [
-                        {
-                            "destination": self._destination,
-                            "audience_id": audience_id,
-                            "member": member,
-                        }
-                        for member in foreign
-                    ],
-                )
-
-    def _not_ours(
-        self,
-        connection: sa.Connection,
-        audience_id: str,
-        members: Sequence[str],
-        *,
-        was_lost: bool,
-    ) -> list[str]:
-        """Members of a known list who were there before us.
-
-        When the list was lost all of its memberships were put to ``no``, so whoever is on it again
-        and has a row is ours, and doubted until a plan has settled it.
-        """
-        table, records = schema.memberships, schema.records
-        found = set(members)
-        ours: dict[str, str] = {}
-        for row in connection.execute(
-            sa.select(
-                table.c.match_key, table.c.presence, records.c.record_id, records.c.match_value
-            )
-            .join(
-                records,
-                sa.and_(
-                    records.c.destination == table.c.destination,
-                    records.c.match_key == table.c.match_key,
-                ),
-            )
-            .where(table.c.destination == self._destination, table.c.audience_id == audience_id)
-        ):
-            member = row.record_id or row.match_value
-            if member in found and (was_lost or row.presence != Presence.NO.value):
-                ours[member] = row.match_key
-        if was_lost and ours:
-            connection.execute(
-                sa.update(table)
-                .where(
-                    table.c.destination == self._destination,
-                    table.c.audience_id == audience_id,
-                    table.c.match_key == sa.bindparam("key"),
-                )
-                .values(presence=Presence.MAYBE.value, version=table.c.version + 1),
-                [{"key": key} for key in ours.values()],
-            )
-        return [member for member in members if member not in ours]
-
     def record_ids(self, match_keys: Sequence[str]) -> dict[str, str]:
         """The vendor's record ids as far as they are known; match key -> record id."""
         table = schema.records
@@ -460,27 +301,6 @@ class Ledger:
                 )
             }
 
-    def lose_audience(self, audience_id: str) -> None:
-        """The vendor deleted a list: its memberships are gone, and it must be built anew."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(schema.audiences)
-                .where(
-                    schema.audiences.c.destination == self._destination,
-                    schema.audiences.c.audience_id == audience_id,
-                )
-                .values(status="deleted")
-            )
-            connection.execute(
-                sa.update(schema.memberships)
-                .where(
-                    schema.memberships.c.destination == self._destination,
-                    schema.memberships.c.audience_id == audience_id,
-                    schema.memberships.c.presence != Presence.NO.value,
-                )
-                .values(presence=Presence.NO.value, version=schema.memberships.c.version + 1)
-            )
-
     def release(self, audience_id: str, match_keys: Sequence[str]) -> None:
         """Forget memberships whose vendor record is now claimed through another identity.
 
@@ -503,6 +323,38 @@ class Ledger:
         if audience_id is None:
             return schema.records, {"destination": self._destination}
         return schema.memberships, {"destination": self._destination, "audience_id": audience_id}
+
+
+def doubt(connection: sa.Connection, destination: str, match_keys: Sequence[str]) -> None:
+    """The vendor has no record of the ids that we knew of these people.
+
+    They are looked up again, and what is known of their properties and other memberships is
+    doubted.
+    """
+    records, memberships = schema.records, schema.memberships
+    connection.execute(
+        sa.update(records)
+        .where(records.c.destination == destination, records.c.match_key.in_(match_keys))
+        .values(
+            record_id=None,
+            checked_at=None,
+            # Whoever is found again under another id has none of our properties.
+            presence=sa.case(
+                (records.c.presence == Presence.YES.value, Presence.MAYBE.value),
+                else_=records.c.presence,
+            ),
+            version=records.c.version + 1,
+        )
+    )
+    connection.execute(
+        sa.update(memberships)
+        .where(
+            memberships.c.destination == destination,
+            memberships.c.match_key.in_(match_keys),
+            memberships.c.presence == Presence.YES.value,
+        )
+        .values(presence=Presence.MAYBE.value, version=memberships.c.version + 1)
+    )
 
 
 # Statements are built once: building one takes longer than carrying it out for a small batch.
@@ -536,50 +388,6 @@ def _intending(table: sa.Table) -> sa.Insert:
 
 
 @functools.cache
-def _learning() -> sa.Insert:
-    """Store what a look-up told."""
-    table, statement = schema.records, upsert(schema.records)
-    return statement.on_conflict_do_update(
-        index_elements=["destination", "match_key"],
-        set_={
-            "record_id": statement.excluded.record_id,
-            "checked_at": statement.excluded.checked_at,
-            "version": table.c.version + 1,
-        },
-    )
-
-
-@functools.cache
-def _losing_memberships() -> sa.Update:
-    """Parameters: ``of``, the destination, and ``keys``."""
-    table = schema.memberships
-    return (
-        sa.update(table)
-        .where(
-            table.c.destination == sa.bindparam("of"),
-            table.c.match_key.in_(sa.bindparam("keys", expanding=True)),
-            table.c.presence != Presence.NO.value,
-        )
-        .values(presence=Presence.NO.value, version=table.c.version + 1)
-    )
-
-
-@functools.cache
-def _losing_records() -> sa.Update:
-    """Parameters: ``of``, the destination, and ``keys``."""
-    table = schema.records
-    return (
-        sa.update(table)
-        .where(
-            table.c.destination == sa.bindparam("of"),
-            table.c.match_key.in_(sa.bindparam("keys", expanding=True)),
-            table.c.presence != Presence.NO.value,
-        )
-        .values(presence=Presence.NO.value, fields="[]", fingerprint=None)
-    )
-
-
-@functools.cache
 def _settling(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
     """Set columns of one row; parameters: ``new_`` columns, ``key``, ``of_`` the scope's."""
     return (
@@ -591,6 +399,25 @@ def _settling(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
         .values(
             {name: sa.bindparam(f"new_{name}") for name in names} | {"version": table.c.version + 1}
         )
+    )
+
+
+@functools.cache
+def _revealing() -> sa.Update:
+    """Remember by which id a list names somebody, where no record told it before.
+
+    The version stays: a change of the same plan to the properties must not find its row moved.
+    Parameters: ``of``, the destination, ``key`` and ``found``.
+    """
+    table = schema.records
+    return (
+        sa.update(table)
+        .where(
+            table.c.destination == sa.bindparam("of"),
+            table.c.match_key == sa.bindparam("key"),
+            table.c.record_id.is_(None),
+        )
+        .values(record_id=sa.bindparam("found"))
     )
 
 

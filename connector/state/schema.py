@@ -151,6 +151,7 @@ audiences = sa.Table(
     sa.Column("arm", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),  # present | deleted
     sa.Column("since", sa.Text, nullable=False),
+    sa.Column("reconciled_at", sa.Text),  # when its members were last read; NULL: never since then
 )
 
 foreign_members = sa.Table(

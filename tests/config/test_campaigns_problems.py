@@ -79,6 +79,21 @@ CASES = [
         "shop.yaml:59: destinations.hubspot.rate_limit: found a mapping with per_minute; allowed: requests in a stretch of time, such as {per_10s: 190, per_1d: 250000}.",
     ),
     (
+        "{per_10s: 190}",
+        "{per_10s: 190}\n    reconcile_every: always",
+        "shop.yaml:60: destinations.hubspot.reconcile_every: found 'always'; allowed: every_run, never, or an age such as 7d.",
+    ),
+    (
+        "{per_10s: 190}",
+        "{per_10s: 190}\n    reconcile_every: everyrun",
+        "shop.yaml:60: destinations.hubspot.reconcile_every: found 'everyrun'; allowed: every_run, never, or an age such as 7d. Did you mean 'every_run'?",
+    ),
+    (
+        "{per_10s: 190}",
+        "{per_10s: 190}\n    reconcile_every: 7",
+        "shop.yaml:60: destinations.hubspot.reconcile_every: found 7; allowed: every_run, never, or an age such as 7d.",
+    ),
+    (
         "    segment: at_risk",
         "    segment: at_rsk",
         "shop.yaml:63: campaigns.winback.segment: no segment is named 'at_rsk'; allowed: champions, at_risk, big. Did you mean 'at_risk'?",

@@ -77,6 +77,21 @@ def test_values_have_their_types(full: Config) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "oldest"),
+    [
+        ("", timedelta(days=7)),
+        ("reconcile_every: 36h", timedelta(hours=36)),
+        ("reconcile_every: every_run", timedelta(0)),
+        ("reconcile_every: never", None),
+    ],
+)
+def test_how_often_lists_are_read_again(written: str, oldest: timedelta | None) -> None:
+    config = parse_config(broken("{per_10s: 190}", f"{{per_10s: 190}}\n    {written}"), ENVIRON)
+    assert config.destinations["hubspot"].oldest_reading == oldest
+    assert "reconcile_every" not in config.destinations["hubspot"].options
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [("30d", 30 * 86400), ("26h", 26 * 3600), ("90m", 5400), ("2w", 14 * 86400)],
 )

@@ -254,8 +254,10 @@ class World:
         vendor: Vendor,
         *,
         campaigns: Sequence[CampaignSpec] | None = None,
+        reconcile_every: timedelta | None = None,
     ) -> None:
         self.vendor = vendor
+        self.reconcile_every = reconcile_every
         self.people: dict[str, Person] = {}
         self.merges: list[tuple[str, str]] = []
         self.campaigns = list(
@@ -342,6 +344,11 @@ class Engine:
             priority_lists=[],
             limits=limits,
             salt=SALT,
+            reconcile_every={
+                world.vendor.name: world.reconcile_every
+                for world in self.worlds
+                if world.reconcile_every is not None
+            },
         )
 
     def load(self) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from connector.errors import LedgerError
-from connector.state import schema
+from connector.state import database, schema
 from connector.state.database import State, parse_utc, utc_text
 
 
@@ -35,6 +37,31 @@ def test_the_migrations_make_the_schema(state: State) -> None:
     with state.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_database_of_the_first_release_is_upgraded(tmp_path: Path) -> None:
+    config = Config()
+    scripts = Path(database.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(scripts))
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'state.db'}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO audiences VALUES ('d', 'n', 'l', 'c', 'treatment', 'present', 't')"
+        )
+    engine.dispose()
+    for _ in range(2):  # the second time there is nothing to do
+        state = State.open(tmp_path)
+        assert state.arrow({"a": "SELECT * FROM audiences"})["a"].to_pylist() == [
+            {"destination": "d", "name": "n", "audience_id": "l", "campaign": "c"}
+            | {"arm": "treatment", "status": "present", "since": "t", "reconciled_at": None}
+        ]
+        with state.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, schema.metadata) == []
+        state.close()
 
 
 def test_a_power_cut_loses_no_commit(state: State) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from connector.domain import Action, Change, Kind, Outcome, RecordResult
 from connector.state.database import State
+from connector.state.learning import Learning
 from connector.state.ledger import NOT_FOUND, Intent, Ledger
 
 
@@ -136,7 +137,7 @@ def test_a_vendor_that_knows_nobody_of_an_address_has_nothing_of_ours(
     state: State, ledger: Ledger
 ) -> None:
     go(ledger, intent(), None)
-    ledger.learn_records(
+    Learning(state, "d").learn_records(
         [{"match_key": "k", "profile_id": "p", "match_value": "p@example.com", "record_id": None}],
         at="t",
     )
@@ -145,14 +146,48 @@ def test_a_vendor_that_knows_nobody_of_an_address_has_nothing_of_ours(
 
 
 def test_a_lost_list_takes_its_memberships_along(state: State, ledger: Ledger) -> None:
-    ledger.adopt_audience(
+    Learning(state, "d").adopt_audience(
         name="n", audience_id="l", campaign="c", arm="treatment", foreign=["x"], at="t"
     )
     go(ledger, intent(), Outcome.DELIVERED)
-    ledger.lose_audience("l")
+    Learning(state, "d").lose_audience("l")
     assert row(state, "memberships")["presence"] == "no"
     assert row(state, "audiences")["status"] == "deleted"
     assert ledger.audiences() == {}
+
+
+def test_a_list_may_tell_an_id_that_no_record_told(state: State, ledger: Ledger) -> None:
+    # As an export of digests does: its members are read back under them.
+    one = Intent(Change(1, Kind.MEMBERSHIP, Action.ADD, "p", "p@example.com"), "k", "f")
+    begun = ledger.begin([one], audience_id="l")
+    version = row(state, "records")["version"]
+    ledger.settle(begun, [RecordResult(1, Outcome.DELIVERED, "digest")], audience_id="l")
+    found = row(state, "records")
+    assert (found["record_id"], found["version"]) == ("digest", version)
+    again = Intent(one.change, "k", "f", expected_version=row(state, "memberships")["version"])
+    begun = ledger.begin([again], audience_id="l")
+    ledger.settle(begun, [RecordResult(1, Outcome.DELIVERED, "another")], audience_id="l")
+    assert row(state, "records")["record_id"] == "digest"
+
+
+@pytest.mark.parametrize(("before", "after"), [(Outcome.DELIVERED, "no"), (None, "maybe")])
+def test_only_the_certain_are_taken_off(
+    state: State, ledger: Ledger, before: Outcome | None, after: str
+) -> None:
+    go(ledger, intent(), before)
+    version = row(state, "memberships")["version"]
+    Learning(state, "d").take_off("l", ["k", "unknown"])
+    found = row(state, "memberships")
+    assert (found["presence"], found["version"]) == (after, version + (after == "no"))
+
+
+def test_a_new_id_doubts_all_that_was_known_of_the_old_one(state: State, ledger: Ledger) -> None:
+    go(ledger, intent(action=Action.UPDATE), Outcome.DELIVERED, None)
+    go(ledger, intent(), Outcome.DELIVERED)
+    Learning(state, "d").replace_records([("k", "r2")])
+    found = row(state, "records")
+    assert (found["record_id"], found["presence"], found["fields"]) == ("r2", "maybe", '["a"]')
+    assert row(state, "memberships")["presence"] == "maybe"
 
 
 def test_nothing_personal_in_the_repr(ledger: Ledger) -> None:
