@@ -1,0 +1,20 @@
+"""Behavioural clusters of people that keep their labels.
+
+* :func:`fit` finds them, :class:`ClusterModel` places people (numpy or SQL) and says why.
+* :func:`relabel` passes the labels of the model in use on to a retrained one, or refuses it.
+"""
+
+from connector.models.clusters.fit import ClusterSpec, fit
+from connector.models.clusters.model import KIND, ClusterModel
+from connector.models.clusters.retrain import Relabelled, relabel
+from connector.models.clusters.words import FeatureMeaning
+
+__all__ = [
+    "KIND",
+    "ClusterModel",
+    "ClusterSpec",
+    "FeatureMeaning",
+    "Relabelled",
+    "fit",
+    "relabel",
+]

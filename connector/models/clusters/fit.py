@@ -1,0 +1,367 @@
+"""Finding clusters: try algorithms and numbers of clusters, choose, fit, and say how good it is.
+
+Candidates are judged on a sample: fitted on one part, silhouette on the other, and refitted on
+bootstrap samples. The chosen one is fitted on up to 100,000 people. Ward's tree proposes centroids
+and Lloyd's iterations settle them, so that both algorithms end where each centroid is the mean of
+its people; otherwise the first warm restart would move every cluster of the tree.
+
+The naive baseline is the same search on columns that were shuffled each for itself: what it finds
+is the shape of single features, and clusters worth a name must beat it.
+
+A retrain starts warm from the model before it and keeps its k; choosing k anew is a decision for
+people, since it gives everybody a new label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from connector.errors import InsufficientDataError, ModelError
+from connector.models.card import Gate, ModelCard
+from connector.models.clusters.density import Density, dbscan, hdbscan, outlier_cut
+from connector.models.clusters.lloyd import kmeans, n_distinct, nearest, refine
+from connector.models.clusters.model import KIND, ClusterModel, describe
+from connector.models.clusters.projection import fit_projection
+from connector.models.clusters.quality import (
+    CRITERIA,
+    UNSTABLE,
+    Quality,
+    bootstrap,
+    prediction_strength,
+    silhouette,
+    stability_word,
+)
+from connector.models.clusters.scaling import fit_scaler
+from connector.models.clusters.ward import Tree, build_tree
+from connector.models.clusters.words import FeatureMeaning
+from connector.models.labels import Registry, settle
+from connector.models.matching import LabelRules
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+ASSIGNING = ("kmeans", "hierarchical")
+"""Algorithms that place everybody, and so may become the model; the first wins a tie."""
+COMPARED = ("dbscan", "hdbscan")
+"""Algorithms that are shown beside it and find the outliers."""
+ID_PREFIX = "c"
+"""First letter of the ids of clusters."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """What the configuration says about one cluster model.
+
+    Attributes:
+        name: Prefix of the output columns.
+        features: Columns to compare people by.
+        logs: Those whose logarithm is taken first (signed, of 1 + the amount).
+        algorithms: Of ``kmeans``, ``hierarchical``, ``dbscan``, ``hdbscan``.
+        k: Smallest and largest number of clusters to try.
+        choose_by: Criterion -> weight.
+        labels: How labels pass to the next model.
+        min_jaccard: The clusters' mean bootstrap Jaccard must exceed it to be published.
+        min_people: Below so many people there is no answer.
+        n_bootstrap: Bootstrap samples for each candidate.
+        fit_sample: People to fit on, at most.
+        choose_sample: People to judge candidates on, at most.
+        density_sample: People for the density methods, at most.
+    """
+
+    name: str = "personas"
+    features: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ("kmeans", "hierarchical", "dbscan")
+    k: tuple[int, int] = (4, 8)
+    choose_by: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "silhouette": 0.4,
+            "bootstrap_ari": 0.4,
+            "min_segment_share": 0.2,
+        }
+    )
+    labels: LabelRules = field(default_factory=LabelRules)
+    min_jaccard: float = UNSTABLE
+    min_people: int = 200
+    n_bootstrap: int = 20
+    fit_sample: int = 100_000
+    choose_sample: int = 5_000
+    density_sample: int = 5_000
+
+    def check(self) -> None:
+        """Refuse settings that make no model.
+
+        Raises:
+            ModelError: An algorithm or criterion is unknown, none assigns people, or k is no range
+                from 2 on.
+        """
+        known = (*ASSIGNING, *COMPARED)
+        if not set(self.algorithms) <= set(known) or not set(self.algorithms) & set(ASSIGNING):
+            raise ModelError(
+                f"The model {self.name!r} needs algorithms of {', '.join(known)}.",
+                hint=f"At least one of {' and '.join(ASSIGNING)}: the others leave people out.",
+            )
+        if not self.choose_by or not set(self.choose_by) <= set(CRITERIA):
+            raise ModelError(
+                f"The model {self.name!r} chooses by {', '.join(self.choose_by) or 'nothing'}.",
+                hint=f"Weigh some of {', '.join(CRITERIA)}.",
+            )
+        if not 2 <= self.k[0] <= self.k[1]:
+            raise ModelError(
+                f"The model {self.name!r} cannot try {self.k[0]} to {self.k[1]} clusters.",
+                hint="Give a range from 2 on, such as 4-8.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    algorithm: str
+    k: int
+    quality: Quality
+
+    def score(self, weights: Mapping[str, float]) -> float:
+        total = sum(weights.values())
+        return sum(w * self.quality.criterion(name) for name, w in weights.items()) / total
+
+
+def fit(
+    frame: pd.DataFrame,
+    spec: ClusterSpec,
+    *,
+    as_of: datetime,
+    rng: np.random.Generator,
+    meanings: Mapping[str, FeatureMeaning] | None = None,
+    before: ClusterModel | None = None,
+) -> ClusterModel:
+    """Find clusters of people.
+
+    Args:
+        frame: Features, index ``profile_id``; the order of its rows does not matter.
+        spec: What the configuration says.
+        as_of: The instant of the features, aware.
+        rng: Source of all randomness.
+        meanings: Words for the features.
+        before: The model in use, for a warm restart with its k; None: choose k anew.
+
+    Returns:
+        A model with provisional ids; :func:`connector.models.clusters.relabel` gives the stable
+        ones.
+
+    Raises:
+        InsufficientDataError: Too few people, or too few different ones.
+        ModelError: The settings make no model, or a feature is missing or no number.
+    """
+    spec.check()
+    frame = frame.sort_index()
+    if not frame.index.is_unique:
+        raise ModelError("A profile is in the features twice.", hint="Build the features again.")
+    sample = _sample(frame, spec, rng)
+    scaler, notes = fit_scaler(sample, spec.features, logs=spec.logs)
+    sample = sample[scaler.is_known(sample)]
+    points = scaler.transform(sample)
+    _check_enough(len(points), n_distinct(points, at_least=spec.k[1]), spec)
+
+    trial = points[_draw(len(points), spec.choose_sample, rng)]
+    tree = build_tree(trial, rng=rng) if "hierarchical" in spec.algorithms else None
+    carried = None if before is None else before.scaler.carry(before.centroids, scaler)
+    if before is not None and carried is None:
+        notes += ("The features have changed: fitted from scratch.",)
+    if before is not None and carried is not None:
+        algorithm, ks = before.card.algorithm, (len(carried),)
+        candidates = _judge(trial, [algorithm], ks, spec, rng)
+        chosen, start = candidates[0], carried
+    else:
+        assigning = [a for a in ASSIGNING if a in spec.algorithms]
+        candidates = _judge(trial, assigning, range(spec.k[0], spec.k[1] + 1), spec, rng)
+        # Of equal scores the fewest clusters; Python's max keeps the first.
+        chosen = max(candidates, key=lambda c: round(c.score(spec.choose_by), 6))
+        is_tree = chosen.algorithm == "hierarchical"
+        start = _centroids(trial, chosen.k, tree if is_tree else None, rng)
+    centroids = refine(points, start)
+    codes = nearest(points, centroids)
+    if carried is None:
+        order = np.argsort(-np.bincount(codes, minlength=len(centroids)), kind="stable")
+        centroids = centroids[order]
+        codes = nearest(points, centroids)
+
+    origin, spread = np.round(points.mean(axis=0), 9), np.round(points.std(axis=0), 9)
+    spread = np.where(spread > 0, spread, 1.0)
+    shares = np.bincount(codes, minlength=len(centroids)) / len(codes)
+    contrasts = describe(scaler, centroids, origin, spread, meanings or {})
+    ids, provisional = settle(
+        Registry(spec.name), contrasts, prefix=ID_PREFIX, day=as_of.astimezone(UTC).date()
+    )
+    names = tuple(label.shown for label in provisional.labels)
+    density, cut = _crowds(points, centroids, spec, rng)
+    return ClusterModel(
+        name=spec.name,
+        scaler=scaler,
+        centroids=centroids,
+        ids=ids,
+        names=names,
+        contrasts=contrasts,
+        shares=tuple(np.round(shares, 9).tolist()),
+        origin=origin,
+        spread=spread,
+        outlier_cut=cut,
+        projection=fit_projection(points, before=before.projection if before else None),
+        tree=tree,
+        hysteresis=spec.labels.hysteresis,
+        meanings=dict(meanings or {}),
+        card=_card(spec, chosen, candidates, density, trial, as_of, len(frame), scaler.features,
+                   notes, rng),
+    )  # fmt: skip
+
+
+def _sample(frame: pd.DataFrame, spec: ClusterSpec, rng: np.random.Generator) -> pd.DataFrame:
+    """The people to fit on, in the order of their ids."""
+    columns = [f for f in spec.features if f in frame]
+    return frame[columns].iloc[_draw(len(frame), spec.fit_sample, rng, in_order=True)]
+
+
+def _draw(n: int, most: int, rng: np.random.Generator, *, in_order: bool = False) -> Ints:
+    """Rows of a sample without replacement, in random order or in their own."""
+    rows = rng.permutation(n)[:most].astype(np.int64)
+    return np.sort(rows) if in_order else rows
+
+
+def _check_enough(n_people: int, n_different: int, spec: ClusterSpec) -> None:
+    if n_people < spec.min_people:
+        raise InsufficientDataError(
+            f"The model {spec.name!r} has {n_people} people with features, {spec.min_people} are"
+            " needed.",
+            hint="Wait for more people, or widen `eligible`.",
+        )
+    if n_different < 2 * spec.k[1]:
+        raise InsufficientDataError(
+            f"The model {spec.name!r} sees only {n_different} different people; for"
+            f" {spec.k[1]} clusters {2 * spec.k[1]} are needed.",
+            hint="Add features that tell people apart, or try fewer clusters.",
+        )
+
+
+def _judge(
+    trial: Floats,
+    algorithms: list[str],
+    ks: range | tuple[int, ...],
+    spec: ClusterSpec,
+    rng: np.random.Generator,
+) -> list[_Candidate]:
+    """Every algorithm with every k, judged on people that it did not see and by bootstrap."""
+    n_seen = max(2 * max(ks), int(0.7 * len(trial)))
+    seen, unseen = trial[:n_seen], trial[n_seen:]
+    samples = [np.unique(rng.integers(0, len(seen), len(seen))) for _ in range(spec.n_bootstrap)]
+    found = []
+    for algorithm in algorithms:
+        is_tree = algorithm == "hierarchical"
+        tree = build_tree(seen, rng=rng) if is_tree else None
+        trees = [build_tree(seen[rows], rng=rng) if is_tree else None for rows in samples]
+        for k in ks:
+            centroids = _centroids(seen, k, tree, rng)
+            labels = nearest(seen, centroids)
+            refits = [
+                _centroids(seen[rows], k, one, rng)
+                for rows, one in zip(samples, trees, strict=True)
+            ]
+            jaccard, ari = bootstrap(seen, labels, k, samples, refits)
+            sizes = np.bincount(labels, minlength=k) / len(labels)
+            strength = prediction_strength(seen, lambda x, k=k: kmeans(x, k, rng=rng))  # type: ignore[misc]
+            found.append(
+                _Candidate(
+                    algorithm,
+                    k,
+                    Quality(
+                        silhouette(unseen, nearest(unseen, centroids)),
+                        jaccard,
+                        ari,
+                        strength,
+                        float(sizes.min()),
+                    ),
+                )
+            )
+    return sorted(found, key=lambda c: (c.k, ASSIGNING.index(c.algorithm)))
+
+
+def _centroids(points: Floats, k: int, tree: Tree | None, rng: np.random.Generator) -> Floats:
+    """Centroids by k-means, or settled from a cut of the tree."""
+    if tree is None or len(tree.leaves) < k:
+        return kmeans(points, k, rng=rng)
+    return refine(points, tree.centroids(k))
+
+
+def _crowds(
+    points: Floats, centroids: Floats, spec: ClusterSpec, rng: np.random.Generator
+) -> tuple[dict[str, Density], float | None]:
+    """What the density methods find in a sample, and where outliers begin."""
+    crowd = points[_draw(len(points), spec.density_sample, rng)]
+    labels = nearest(crowd, centroids)
+    methods = {"dbscan": dbscan, "hdbscan": hdbscan}
+    found = {name: methods[name](crowd, labels) for name in COMPARED if name in spec.algorithms}
+    if not found:
+        return found, None
+    first = next(iter(found.values()))
+    return found, outlier_cut(crowd, centroids, first.labels)
+
+
+def _card(
+    spec: ClusterSpec,
+    chosen: _Candidate,
+    candidates: list[_Candidate],
+    density: Mapping[str, Density],
+    trial: Floats,
+    as_of: datetime,
+    n_people: int,
+    features: tuple[str, ...],
+    notes: tuple[str, ...],
+    rng: np.random.Generator,
+) -> ModelCard:
+    shuffled = np.column_stack([rng.permutation(column) for column in trial.T])
+    few = ClusterSpec(n_bootstrap=max(2, spec.n_bootstrap // 4))
+    noise = _judge(shuffled, [chosen.algorithm], (chosen.k,), few, rng)[0].quality
+    quality = chosen.quality
+    word = stability_word(quality.bootstrap_jaccard)
+    weak = sum(j <= UNSTABLE for j in quality.jaccard)
+    if weak:
+        notes += (f"{weak} of {chosen.k} clusters do not come back reliably when people are drawn"
+                  " anew (bootstrap Jaccard of .6 or less).",)  # fmt: skip
+    if quality.silhouette <= noise.silhouette:
+        notes += ("People are no better separated than with shuffled features: the clusters cut a"
+                  " continuum into ranges.",)  # fmt: skip
+    return ModelCard(
+        name=spec.name,
+        kind=KIND,
+        algorithm=chosen.algorithm,
+        as_of=as_of.astimezone(UTC),
+        n_people=n_people,
+        features=features,
+        metrics={"k": float(chosen.k), **_rounded(quality.measures())},
+        baselines={"shuffled_features": _rounded(noise.measures())},
+        candidates={
+            **{
+                f"{c.algorithm} k={c.k}": _rounded(
+                    {**c.quality.measures(), "score": c.score(spec.choose_by)}
+                )
+                for c in candidates
+            },
+            **{name: _rounded(found.measures) for name, found in density.items()},
+        },
+        gates=(
+            Gate(
+                "bootstrap_jaccard",
+                f"above {spec.min_jaccard:g}",
+                f"{quality.bootstrap_jaccard:.2f}, {word}",
+                quality.bootstrap_jaccard > spec.min_jaccard,
+            ),
+        ),
+        notes=notes,
+    )
+
+
+def _rounded(measures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in measures.items()}

@@ -1,0 +1,71 @@
+"""Words for what sets a cluster or a person apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from connector.models.clusters.scaling import Dimension
+
+NOTABLE = 0.25
+"""Smallest difference of a cluster from all people that is worth a word, in standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMeaning:
+    """How people say that a feature is large, small or unknown.
+
+    Attributes:
+        high: Such as ``buys on promotion``.
+        low: Such as ``pays full price``.
+        missing: Such as ``never opened a mail``.
+    """
+
+    high: str
+    low: str
+    missing: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain values for JSON."""
+        return {"high": self.high, "low": self.low, "missing": self.missing}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FeatureMeaning:
+        """Inverse of :meth:`to_dict`."""
+        return cls(str(data["high"]), str(data["low"]), str(data["missing"]))
+
+
+def direction(
+    meanings: Mapping[str, FeatureMeaning], dimension: Dimension, difference: float
+) -> str:
+    """The words for one difference; made from the feature's name where nobody gave any."""
+    meaning = meanings.get(dimension.feature)
+    # Windows and powers are noise in a name: promo_share_365d reads "promo share".
+    plain = " ".join(p for p in dimension.feature.split("_") if not re.search(r"\d", p))
+    plain = plain or dimension.feature
+    if dimension.is_flag:
+        if difference < 0:
+            return f"{plain} known"
+        return (meaning.missing if meaning else "") or f"no {plain}"
+    if meaning:
+        return meaning.high if difference > 0 else meaning.low
+    return f"{'high' if difference > 0 else 'low'} {plain}"
+
+
+def words_for(
+    meanings: Mapping[str, FeatureMeaning],
+    dimensions: Sequence[Dimension],
+    differences: npt.NDArray[np.float64],
+) -> tuple[str, ...]:
+    """Words for the differences of one cluster, strongest first, weak ones left out."""
+    order = np.argsort(-np.abs(np.round(differences, 9)), kind="stable").tolist()
+    return tuple(
+        direction(meanings, dimensions[j], float(differences[j]))
+        for j in order
+        if abs(differences[j]) >= NOTABLE
+    )
