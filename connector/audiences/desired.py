@@ -3,7 +3,9 @@
 No arm but treatment joins the treatment list or receives the campaign's properties. The
 business-as-usual arm has a list of its own, and the no-contact arm may have one that a vendor's own
 newsletter excludes. A destination's own properties (scores that a workflow might act upon) are
-withheld from everybody who is held out there, unless the configuration says otherwise.
+withheld from everybody who is held out there, unless the configuration says otherwise, and for as
+long as anybody's window of measurement may be open: a campaign that ends is not measured by its
+last day.
 
 Relations made:
 
@@ -11,6 +13,8 @@ Relations made:
   reason)``
 - ``want_records(destination, match_key, profile_id, match_value, record_id, creates, properties,
   fields, fingerprint)``
+- ``withheld(destination, profile_id, name)``: properties that held-out people must not have, at
+  destinations that otherwise let people keep theirs
 """
 
 from __future__ import annotations
@@ -78,24 +82,7 @@ def build_want_records(
         campaigns: Every campaign.
         global_holdout: Name of the global holdout, if there is one.
     """
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE held_out AS
-        WITH given AS (
-            SELECT campaign, epoch, profile_id, arm FROM arms
-            UNION ALL SELECT campaign, epoch, profile_id, arm FROM st_assignments
-        )
-        SELECT DISTINCT t.destination, x.profile_id
-        FROM given x
-        JOIN cfg_campaigns c ON c.campaign = x.campaign AND c.epoch = x.epoch AND c.active
-        JOIN cfg_targets t ON t.campaign = c.campaign
-        WHERE x.arm <> 'treatment'
-        UNION
-        SELECT d.destination, x.profile_id FROM given x CROSS JOIN cfg_destinations d
-        WHERE x.campaign = $global_holdout AND x.arm = 'no_contact'
-        """,
-        {"global_holdout": global_holdout},
-    )
+    _hold_out(con, global_holdout)
     types = {str(name): str(kind) for name, kind, *_ in con.execute("DESCRIBE scored").fetchall()}
     documents = [_document(d, campaigns, types) for d in destinations]
     columns = sorted(
@@ -121,7 +108,8 @@ def build_want_records(
                 t.campaigns{scores}
             FROM reach r
             LEFT JOIN scored s ON s.profile_id = r.profile_id
-            LEFT JOIN held_out h ON h.destination = r.destination AND h.profile_id = r.profile_id
+            LEFT JOIN (SELECT DISTINCT destination, profile_id FROM held_out) h
+                ON h.destination = r.destination AND h.profile_id = r.profile_id
             LEFT JOIN treated t ON t.destination = r.destination AND t.profile_id = r.profile_id
             WHERE r.blocked IS NULL
         ),
@@ -142,6 +130,42 @@ def build_want_records(
                OR (g.needs_record_id AND d.record_id IS NULL AND m.match_key IS NOT NULL))
           -- People who are on none of our lists are updated where they exist, but never created.
           AND (NOT g.looks_up OR d.record_id IS NOT NULL OR (g.creates AND m.match_key IS NOT NULL))
+        """
+    )
+
+
+def _hold_out(con: duckdb.DuckDBPyConnection, global_holdout: str | None) -> None:
+    """Create ``held_out`` (from which campaign; NULL: from all) and ``withheld``."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE held_out AS
+        WITH given AS (
+            SELECT campaign, epoch, profile_id, arm FROM arms
+            UNION ALL SELECT campaign, epoch, profile_id, arm FROM st_assignments
+        )
+        SELECT DISTINCT t.destination, x.profile_id, c.campaign
+        FROM given x
+        JOIN cfg_campaigns c ON c.campaign = x.campaign AND c.epoch = x.epoch AND c.measured
+        JOIN cfg_targets t ON t.campaign = c.campaign
+        WHERE x.arm <> 'treatment'
+        UNION
+        SELECT d.destination, x.profile_id, NULL FROM given x CROSS JOIN cfg_destinations d
+        WHERE x.campaign = $global_holdout AND x.arm = 'no_contact'
+        """,
+        {"global_holdout": global_holdout},
+    )
+    # Where leaving clears, whatever is not wanted goes anyway.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE withheld AS
+        SELECT DISTINCT h.destination, h.profile_id, p.name
+        FROM held_out h
+        JOIN cfg_destinations d ON d.destination = h.destination AND NOT d.clears
+        JOIN cfg_properties p ON p.destination = h.destination
+        LEFT JOIN cfg_campaigns c ON c.campaign = p.campaign
+        WHERE p.campaign IS NULL  -- the destination's own, which every holdout is spared
+           OR h.campaign = p.campaign
+           OR (h.campaign IS NULL AND NOT c.exempt)
         """
     )
 
@@ -207,8 +231,8 @@ def _json(column: str, kind: str) -> str:
         quoted = f"strftime({quoted}, '%Y-%m-%dT%H:%M:%SZ')"
     elif kind in {"DOUBLE", "FLOAT"}:
         # Rounded, because a score that differs in the fifteenth digit is not a change worth
-        # sending.
-        quoted = f"CASE WHEN isfinite({quoted}) THEN round({quoted}, 6) END"
+        # sending; plus zero, because -0.0 is 0.0.
+        quoted = f"CASE WHEN isfinite({quoted}) THEN round({quoted}, 6) + 0.0 END"
     return f"coalesce(CAST(to_json({quoted}) AS TEXT), 'null')"
 
 

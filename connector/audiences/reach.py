@@ -10,10 +10,13 @@ Relations made: ``refused(destination, match_key, reason)`` (addresses that said
 them) and ``reach(destination, profile_id, match_value, match_key, record_id, blocked)``;
 ``blocked`` is NULL for people who may be written to, else the first reason of
 
-``consent_withdrawn`` | ``excluded`` | ``no_address`` | ``no_consent`` | ``same_vendor_record`` |
-``not_at_destination``
+``consent_withdrawn`` | ``excluded`` | ``withdrawal_in_doubt`` | ``no_address`` | ``no_consent`` |
+``same_vendor_record`` | ``not_at_destination``
 
-The first two are the person's own will and are carried out at once, whatever a guard says.
+The first two are the person's own will and are carried out at once, whatever a guard says. The
+third is a withdrawal that an earlier run must have known, found while the consent source is
+broken: newer rows that said yes may have vanished. It bars whoever has it, but its removal waits
+for the guard on the source.
 """
 
 from __future__ import annotations
@@ -28,18 +31,26 @@ from connector.audiences.specs import instant
 if TYPE_CHECKING:
     import duckdb
 
-EXPLICIT = ("consent_withdrawn", "excluded")
-"""Reasons that bypass every guard."""
-
-
 LOOK_UPS_AT_ONCE = 10_000
 """People who are asked about before the answers are stored."""
 
 
-def build_reach(con: duckdb.DuckDBPyConnection) -> None:
-    """Create ``reach`` from addresses, consent and exclusions; the vendor is asked afterwards."""
+def build_reach(con: duckdb.DuckDBPyConnection, *, doubted_before: datetime | None = None) -> None:
+    """Create ``reach`` from addresses, consent and exclusions; the vendor is asked afterwards.
+
+    Args:
+        con: The workspace.
+        doubted_before: Withdrawals of an earlier time, or of none, are in doubt; None: every
+            withdrawal is believed.
+    """
+
+    def doubted(at: str) -> str:
+        if doubted_before is None:
+            return "FALSE"
+        return f"coalesce({at} < {instant(doubted_before)}, TRUE)"
+
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE reach AS
         WITH everyone AS (
             SELECT
@@ -53,8 +64,10 @@ def build_reach(con: duckdb.DuckDBPyConnection) -> None:
             e.destination, e.profile_id, e.match_value, md5(e.match_value) AS match_key,
             CAST(NULL AS TEXT) AS record_id,
             CASE
-                WHEN e.purpose IS NOT NULL AND c.status = 'withdrawn' THEN 'consent_withdrawn'
+                WHEN e.purpose IS NOT NULL AND c.status = 'withdrawn' AND NOT {doubted("c.at")}
+                    THEN 'consent_withdrawn'
                 WHEN b.profile_id IS NOT NULL THEN 'excluded'
+                WHEN e.purpose IS NOT NULL AND c.status = 'withdrawn' THEN 'withdrawal_in_doubt'
                 WHEN e.match_value IS NULL THEN 'no_address'
                 WHEN e.purpose IS NOT NULL AND c.status IS DISTINCT FROM 'granted' THEN 'no_consent'
             END AS blocked
@@ -66,9 +79,11 @@ def build_reach(con: duckdb.DuckDBPyConnection) -> None:
     )
     # An address may have said no and belong to nobody by now, or to a profile that uses another.
     con.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP VIEW refused AS
-        SELECT d.destination, md5(w.email) AS match_key, 'consent_withdrawn' AS reason
+        SELECT d.destination, md5(w.email) AS match_key,
+            CASE WHEN {doubted("w.at")} THEN 'withdrawal_in_doubt' ELSE 'consent_withdrawn' END
+                AS reason
         FROM withdrawn_addresses w JOIN cfg_destinations d
             ON d.match_on = 'email' AND d.purpose = w.purpose AND d.channel = w.channel
         UNION

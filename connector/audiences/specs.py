@@ -74,6 +74,8 @@ class CampaignSpec:
         lists: Every list of the campaign; arms without one get none.
         epoch: Randomisation epoch; a new one draws anew.
         active: Whether the campaign runs at this instant (between its start and end).
+        is_measured: Whether it runs, or a window of its people may still be open after its end.
+            As long as that is so, its holdouts stay as they are.
         constants: Vendor property -> fixed value, for the treatment arm only.
         columns: Vendor property -> column of ``scored``, for the treatment arm only.
         exempt_from_global: Whether the global holdout does not apply (transactional campaigns).
@@ -88,6 +90,7 @@ class CampaignSpec:
     lists: tuple[ListSpec, ...]
     epoch: int = 1
     active: bool = True
+    is_measured: bool = True
     constants: Mapping[str, PropertyValue] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     exempt_from_global: bool = False
@@ -127,8 +130,31 @@ def load_specs(
     )  # fmt: skip
     _table(
         con,
-        "cfg_campaigns(campaign TEXT, segment TEXT, epoch INTEGER, active BOOL, exempt BOOL)",
-        [(c.name, c.segment, c.epoch, c.active, c.exempt_from_global) for c in campaigns],
+        "cfg_campaigns(campaign TEXT, segment TEXT, epoch INTEGER, active BOOL, measured BOOL,"
+        " exempt BOOL)",
+        [
+            (c.name, c.segment, c.epoch, c.active, c.active or c.is_measured, c.exempt_from_global)
+            for c in campaigns
+        ],
+    )
+    _table(
+        con,
+        "cfg_properties(destination TEXT, campaign TEXT, name TEXT)",
+        [
+            *(
+                (d.name, None, name)
+                for d in destinations
+                if d.records and not d.to_holdouts
+                for name in d.properties
+            ),
+            *(
+                (d.name, c.name, name)
+                for c in campaigns
+                for d in destinations
+                if d.records and d.name in c.destinations
+                for name in (*c.constants, *c.columns)
+            ),
+        ],
     )
     _table(
         con,

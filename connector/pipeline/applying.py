@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,11 +53,20 @@ class ApplyReport:
     @property
     def n_blocked(self) -> int:
         """Changes that a vendor rejected or suppressed."""
-        return sum(
-            d.count(outcome)
-            for d in self.destinations
-            for outcome in (Outcome.REJECTED, Outcome.SUPPRESSED)
-        )
+        return self._count(Outcome.REJECTED, Outcome.SUPPRESSED)
+
+    @property
+    def n_deferred(self) -> int:
+        """Changes that stay unknown or were refused for now; the next run sends them again."""
+        return self._count(Outcome.DEFERRED)
+
+    @property
+    def n_left(self) -> int:
+        """Changes that the next plan decides anew: overtaken, or of a person who is not there."""
+        return self._count(Outcome.MISSING) + sum(d.n_overtaken for d in self.destinations)
+
+    def _count(self, *outcomes: Outcome) -> int:
+        return sum(d.count(outcome) for d in self.destinations for outcome in outcomes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, without personal data."""
@@ -106,7 +115,8 @@ def apply_plan(
         progress: Told what goes on.
 
     Raises:
-        StalePlanError: The plan is too old, or arms or the configuration have moved.
+        StalePlanError: The plan is too old, a newer one was applied, or arms or the configuration
+            have moved.
         PlanError: The plan was applied before, or is of another state folder.
     """
     journal = Journal(state)
@@ -174,17 +184,30 @@ def _carry_out(
             _run_stage(state, pushes, plan, totals, stage, now=now)
     for push in pushes.values():
         push.flush()
-    reports = (*(push.report for push in pushes.values()), *_flush_idle(state, activation, pushes))
+    reports = _with_unreadable(
+        (*(push.report for push in pushes.values()), *_flush_idle(state, activation, pushes)),
+        header,
+    )
     report = ApplyReport(run_id, header.plan_id, _status(reports, held), reports, tuple(held))
     journal.store_issues(run_id, _issues(pushes), now=now)
-    if not held and journal.applied_since(header.created_at) is None:
-        # A plan that waited while a newer one was applied takes no label or count back.
+    if not held:
         journal.advance(plan.side_table("labels"), plan.side_table("segment_state"))
         journal.mark_models_applied(header.model_versions, now=now)
         journal.store_table_counts(header.table_counts, run_id=run_id, now=now)
     journal.set_plan_status(header.plan_id, "held" if held else "applied")
     journal.finish_run(run_id, status=report.status, summary=report.to_json(), now=now)
     return report
+
+
+def _with_unreadable(
+    reports: Iterable[DestinationReport], header: Header
+) -> tuple[DestinationReport, ...]:
+    """The reports, with what kept a destination out of the plan."""
+    told = {report.destination: report for report in reports}
+    for one in header.unreadable:
+        report = told.setdefault(one.destination, DestinationReport(one.destination))
+        report.error = report.error or one.as_error()
+    return tuple(told.values())
 
 
 def _issues(pushes: Mapping[str, DestinationPush]) -> list[dict[str, Any]]:
@@ -236,6 +259,14 @@ def _check_plan(journal: Journal, header: Header, activation: Activation) -> Non
         raise StalePlanError(
             f"the configuration has changed since the plan {header.plan_id} was made.",
             hint="Make the plan again, so that what you approve is what is sent.",
+        )
+    newer = journal.applied_since(header.created_at)
+    if newer is not None:
+        # It would bring back who left meanwhile. What it withdrew while it was held is done.
+        raise StalePlanError(
+            f"the plan {header.plan_id} is superseded: {newer} was made later and has been"
+            " applied.",
+            hint="Make a new one with `liftline plan`.",
         )
 
 
@@ -345,6 +376,6 @@ def _status(reports: Sequence[DestinationReport], held: Sequence[Guard]) -> str:
     if held:
         return "held"
     unsettled = (Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.DEFERRED)
-    if any(r.problem is not None or any(map(r.count, unsettled)) or r.overtaken for r in reports):
+    if any(r.problem is not None or any(map(r.count, unsettled)) or r.n_overtaken for r in reports):
         return "partial"
     return "succeeded"

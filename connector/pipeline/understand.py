@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RFM = "rfm"
+CONSENT_SUBJECTS = (consent.SUBJECT, f"tables.{consent.TABLE}")
+"""How the findings about the consent source begin."""
+
 RFM_COLUMNS = (
     f"{RFM}.r",
     f"{RFM}.f",
@@ -97,6 +100,14 @@ class Understanding:
             for finding in self.findings
             if finding.level is Level.ERROR
         ]
+
+    @property
+    def doubts_consent(self) -> bool:
+        """Whether the consent source is broken: shrunk, empty, stale or unreadable."""
+        return any(
+            finding.level is Level.ERROR and finding.subject.startswith(CONSENT_SUBJECTS)
+            for finding in self.findings
+        )
 
 
 def open_warehouse(config: Config, *, spill: Path | None = None) -> DuckDBWarehouse:

@@ -31,21 +31,30 @@ are sent to, and a property that cannot be cleared must not keep anybody on it.
 """
 
 _REFUSED = "(SELECT destination, match_key, min(reason) AS reason FROM refused GROUP BY ALL)"
+_BARRED = """(
+    SELECT profile_id, list(DISTINCT applies_to) AS campaigns FROM exclusions
+    WHERE applies_to IS NOT NULL GROUP BY profile_id
+)"""
 
 _WHY_GONE = """
     CASE
         WHEN r.blocked IN ('consent_withdrawn', 'excluded') THEN r.blocked
         WHEN x.reason IS NOT NULL THEN x.reason
+        WHEN {excluded} THEN 'excluded_from_campaign'
         WHEN r.profile_id IS NULL THEN 'profile_gone'
         WHEN r.match_key IS DISTINCT FROM {key} THEN 'address_changed'
         WHEN r.blocked IS NOT NULL THEN r.blocked
         ELSE {otherwise}
     END
 """
-"""Why a person who is no longer wanted leaves; the first two are the person's own will.
+"""Why a person who is no longer wanted leaves; the first three are the person's own will.
 
-The first is about the profile, the second about an address that it no longer uses or had.
+The first is about the profile, the second about an address that it no longer uses or had, the third
+about the campaigns that claim a membership.
 """
+
+EXPLICIT = ("consent_withdrawn", "excluded", "excluded_from_campaign")
+"""Reasons of leaving that no guard holds."""
 
 
 def build_changes(con: duckdb.DuckDBPyConnection) -> None:
@@ -53,7 +62,7 @@ def build_changes(con: duckdb.DuckDBPyConnection) -> None:
     _want_with_ids(con)
     _memberships(con)
     _records(con)
-    explicit = "reason IN ('consent_withdrawn', 'excluded')"
+    explicit = f"reason IN {EXPLICIT}"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE changes AS
@@ -145,6 +154,9 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         "coalesce(c.blocked, CASE WHEN c.profile_id IS NULL THEN 'left_segment'"
         " ELSE 'other_arm' END)"
     )
+    excluded = (
+        "list_has_all(b.campaigns, string_split(coalesce(nullif(m.claims, ''), a.campaign), ','))"
+    )
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE leaving AS
@@ -153,7 +165,8 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
             coalesce(k.match_value, CASE WHEN r.match_key = m.match_key THEN r.match_value END)
                 AS match_value,
             k.record_id, m.claims, m.version, a.arm, a.campaign,
-            {_WHY_GONE.format(key="m.match_key", otherwise=unlisted)} AS reason,
+            {_WHY_GONE.format(key="m.match_key", excluded=excluded, otherwise=unlisted)}
+                AS reason,
             w.match_key IS NOT NULL AS claimed_elsewhere, o.presence = 'yes' AS is_certain
         FROM unwanted_members m
         JOIN st_audiences a ON a.destination = m.destination AND a.audience_id = m.audience_id
@@ -162,6 +175,7 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN reach r ON r.destination = m.destination
             AND r.profile_id = coalesce(g.into_profile_id, m.profile_id)
         LEFT JOIN {_REFUSED} x ON x.destination = m.destination AND x.match_key = m.match_key
+        LEFT JOIN {_BARRED} b ON b.profile_id = coalesce(g.into_profile_id, m.profile_id)
         LEFT JOIN candidates c ON c.campaign = a.campaign
             AND c.profile_id = coalesce(g.into_profile_id, m.profile_id)
         LEFT JOIN want w ON w.destination = m.destination AND w.audience_id = m.audience_id
@@ -195,6 +209,23 @@ def _memberships(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _records(con: duckdb.DuckDBPyConnection) -> None:
+    # What held-out people still have where leaving keeps properties: it goes all the same.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE remnants AS
+        SELECT k.rowid AS known, w.rowid AS wanted, list(h.name) AS names
+        FROM st_records k
+        JOIN cfg_destinations g ON g.destination = k.destination AND NOT g.clears
+        CROSS JOIN unnest(from_json(k.fields, '["VARCHAR"]')) AS f(name)
+        LEFT JOIN st_merges m ON m.from_profile_id = k.profile_id
+        JOIN withheld h ON h.destination = k.destination AND h.name = f.name
+            AND h.profile_id = coalesce(m.into_profile_id, k.profile_id)
+        LEFT JOIN want_records w ON w.destination = k.destination AND w.match_key = k.match_key
+        WHERE k.presence <> 'no'
+          AND NOT coalesce(list_contains(json_keys(CAST(w.properties AS JSON)), f.name), false)
+        GROUP BY ALL
+        """
+    )
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE differing_records AS
@@ -204,12 +235,13 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         WHERE CASE WHEN w.match_key IS NULL THEN k.presence <> 'no' AND k.fields <> '[]'
                    ELSE k.presence IS DISTINCT FROM 'yes'
                         OR k.fingerprint IS DISTINCT FROM w.fingerprint END
+        UNION SELECT wanted, known FROM remnants WHERE wanted IS NOT NULL
         """
     )
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE writes AS
-        SELECT w.*, k.version, k.presence, k.fields AS old_fields,
+        SELECT w.*, k.version, k.presence, k.fields AS old_fields, b.names AS remnants,
             CASE WHEN k.blocked_fingerprint = w.fingerprint
                       AND NOT (coalesce(k.blocked_code, '') = 'NOT_FOUND'
                                AND (w.record_id IS NOT NULL OR w.creates))
@@ -217,6 +249,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         FROM differing_records d
         JOIN want_records w ON w.rowid = d.wanted
         LEFT JOIN st_records k ON k.rowid = d.known
+        LEFT JOIN remnants b ON b.known = d.known
         """
     )
     # A record that is addressed through another e-mail by now keeps what is written there.
@@ -224,16 +257,22 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         """
         CREATE OR REPLACE TEMP TABLE unwanted_records AS
         SELECT k.* REPLACE (
-            CASE WHEN o.match_key IS NULL THEN k.fields ELSE CAST(to_json(list_filter(
-                from_json(k.fields, '["VARCHAR"]'),
-                lambda name: NOT list_contains(from_json(o.fields, '["VARCHAR"]'), name)
-            )) AS TEXT) END AS fields
-        )
+            CASE WHEN g.clears AND o.match_key IS NULL THEN k.fields
+                 ELSE CAST(to_json(list_filter(
+                    CASE WHEN g.clears THEN from_json(k.fields, '["VARCHAR"]') ELSE b.names END,
+                    lambda name: NOT coalesce(
+                        list_contains(from_json(o.fields, '["VARCHAR"]'), name), false)
+                 )) AS TEXT) END AS fields
+            ),
+            CASE WHEN g.clears THEN '[]' ELSE CAST(to_json(list_filter(
+                from_json(k.fields, '["VARCHAR"]'), lambda name: NOT list_contains(b.names, name)
+            )) AS TEXT) END AS kept
         FROM differing_records d
         JOIN st_records k ON k.rowid = d.known
-        JOIN cfg_destinations g ON g.destination = k.destination AND g.clears
+        JOIN cfg_destinations g ON g.destination = k.destination
+        LEFT JOIN remnants b ON b.known = d.known
         LEFT JOIN want_records o ON o.destination = k.destination AND o.record_id = k.record_id
-        WHERE d.wanted IS NULL
+        WHERE d.wanted IS NULL AND (g.clears OR b.known IS NOT NULL)
         """
     )
     con.execute(
@@ -243,9 +282,10 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             SELECT w.destination, w.match_key,
                 string_agg(to_json(f.name) || ': null', ', ' ORDER BY f.name) AS nulls
             FROM writes w, unnest(from_json(w.old_fields, '["VARCHAR"]')) AS f(name)
-            JOIN cfg_destinations g ON g.destination = w.destination AND g.clears
+            JOIN cfg_destinations g ON g.destination = w.destination
             -- Mostly the same fields as before; the ledger writes them with a space after a comma.
             WHERE replace(w.old_fields, '", "', '","') <> w.fields
+              AND (g.clears OR list_contains(w.remnants, f.name))
               AND NOT json_contains(CAST(w.fields AS JSON), to_json(f.name))
               AND NOT list_contains(json_keys(CAST(w.properties AS JSON)), f.name)
             GROUP BY ALL
@@ -257,21 +297,32 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                  WHEN w.properties = '{{}}' THEN '{{' || c.nulls || '}}'
                  ELSE left(w.properties, length(w.properties) - 1) || ', ' || c.nulls || '}}'
             END AS properties,
-            w.fields, w.fingerprint,
+            -- What is kept is remembered: it must still go when its person is held out.
+            CASE WHEN g.clears OR w.old_fields IS NULL THEN w.fields
+                 ELSE CAST(to_json(list_sort(list_distinct(list_concat(
+                    from_json(w.fields, '["VARCHAR"]'),
+                    list_filter(from_json(w.old_fields, '["VARCHAR"]'), lambda name:
+                        NOT list_contains(json_keys(CAST(w.properties AS JSON)), name)
+                        AND NOT coalesce(list_contains(w.remnants, name), false))
+                 )))) AS TEXT) END AS fields,
+            w.fingerprint,
             CASE WHEN w.presence = 'maybe' THEN 'unconfirmed'
                  WHEN w.presence = 'yes' THEN 'changed'
                  WHEN w.record_id IS NULL AND w.creates THEN 'new_contact'
                  ELSE 'first_write' END AS reason,
             w.version
-        FROM writes w LEFT JOIN cleared c USING (destination, match_key)
+        FROM writes w
+        JOIN cfg_destinations g ON g.destination = w.destination
+        LEFT JOIN cleared c ON c.destination = w.destination AND c.match_key = w.match_key
         WHERE w.held IS NULL
         UNION ALL
         SELECT k.destination, 'update', coalesce(m.into_profile_id, k.profile_id), k.match_key,
             k.match_value, k.record_id,
             '{{' || (SELECT string_agg(to_json(f.name) || ': null', ', ' ORDER BY f.name)
                      FROM unnest(from_json(k.fields, '["VARCHAR"]')) AS f(name)) || '}}',
-            '[]', NULL,
-            {_WHY_GONE.format(key="k.match_key", otherwise="'not_addressed'")}, k.version
+            k.kept, NULL,
+            {_WHY_GONE.format(key="k.match_key", excluded="FALSE", otherwise="'not_addressed'")},
+            k.version
         FROM unwanted_records k
         LEFT JOIN st_merges m ON m.from_profile_id = k.profile_id
         LEFT JOIN reach r ON r.destination = k.destination

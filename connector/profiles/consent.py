@@ -13,6 +13,11 @@ denies:
 
 One address speaks for a person: the primary one of the profile (see
 :mod:`connector.profiles.people`).
+
+Rows that vanish may bring an older withdrawal to light: whoever said no in March and yes in May
+has said no when May is lost. So what is read here keeps its time (``at``), and while the table is
+in doubt (:func:`check_consent`) only withdrawals that are new pass the guards
+(:mod:`connector.audiences.reach`). None of the older ones is written to in any case.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ from connector.profiles.spec import ConsentSpec, PersonKey, StepReport
 from connector.warehouse.render import literal
 
 TABLE = "consents"
+SUBJECT = "consent"
+"""What findings about the whole table are about."""
 QUARANTINE = "quarantined_consents"
 NOT_QUARANTINED = ("after_as_of", "other_purpose")
 """Reasons that are no fault of a record."""
@@ -114,11 +121,11 @@ def check_consent(
 
     Args:
         report: What was resolved.
-        previous_rows: Records of the last run; None: there was none.
-        max_drop_share: Share of records (0 to 1) that may vanish, and of standing answers that may
-            be unreadable.
+        previous_rows: Records of the last runs; None: there were none.
+        max_drop_share: Share of records (0 to 1) that may vanish or be unusable, and of standing
+            answers that may be unreadable.
     """
-    n_in, subject = report.records.n_in, "consent"
+    n_in, subject = report.records.n_in, SUBJECT
     if n_in == 0:
         return [
             Finding(
@@ -137,10 +144,25 @@ def check_consent(
                 Level.ERROR,
                 subject,
                 f"{n_in:,} consent records, {drop:.0%} fewer than the {previous_rows:,} of the"
-                " last run"
+                " last runs"
                 f" ({max_drop_share:.0%} are allowed).",
                 "Repair the source: people who withdraw leave a record, they do not take records"
                 " away.",
+            )
+        )
+    faults = {
+        reason: n
+        for reason, n in sorted(report.records.left_out.items())
+        if reason not in NOT_QUARANTINED
+    }
+    if sum(faults.values()) > max_drop_share * n_in:
+        told = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in faults.items())
+        findings.append(
+            Finding(
+                Level.ERROR,
+                subject,
+                f"{sum(faults.values()):,} of {n_in:,} consent records cannot be used: {told}.",
+                "Look at the columns of `consent`; what cannot be read is no consent.",
             )
         )
     n_standing = report.n_granted + report.n_withdrawn + report.n_unknown
@@ -162,8 +184,8 @@ def check_consent(
 def grant_permissions(warehouse: Warehouse, spec: ConsentSpec) -> int:
     """Make ``permissions(profile_id, purpose, channel, status, at)``; no row means no.
 
-    And ``withdrawn_addresses(email, purpose, channel)``: a no holds for the address that it was
-    said with, even where the profile has another one by now, or is gone.
+    And ``withdrawn_addresses(email, purpose, channel, at)``: a no holds for the address that it
+    was said with, even where the profile has another one by now, or is gone.
 
     Args:
         warehouse: Where ``consent_standing``, ``profiles`` and ``profile_customers`` lie.
@@ -194,7 +216,7 @@ def grant_permissions(warehouse: Warehouse, spec: ConsentSpec) -> int:
     condition = "s.status = 'withdrawn'" if spec.key is PersonKey.EMAIL else "FALSE"
     warehouse.create_view_as(
         "withdrawn_addresses",
-        "SELECT s.person AS email, s.purpose AS purpose, s.channel AS channel"
+        "SELECT s.person AS email, s.purpose AS purpose, s.channel AS channel, s.at AS at"
         f" FROM consent_standing AS s WHERE {condition}",
     )
     (n_granted,) = warehouse.rows(

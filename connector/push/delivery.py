@@ -1,23 +1,31 @@
-"""Carrying a plan out: batches, intents, answers.
+"""The engine's side of a push.
 
 For every batch: write the intent, call the adapter, book the answers. The engine thread owns the
 ledger; only the adapter's calls run in worker threads, so at most one batch a worker is in flight
 when the process is killed, and the ledger says of exactly those that they are unknown.
 
-A batch that the vendor refuses as a whole is halved until the culprit stands alone (one bad record
-of 500 in under 20 calls). When nobody of a batch gets through, the records are not to blame: the
-destination stops, and nobody is booked as rejected.
+A batch that the vendor refuses as a whole is halved (:mod:`connector.push.halving`). When nobody of
+it gets through, that proves nothing of its records, least of all of a batch of one. So the batch is
+set aside until its stage has ended:
+
+* when another change of the same kind got through, its records were refused for themselves: they
+  are booked as rejected, and blocked until they change;
+* when a second batch of the same kind fares alike, the cause is not one record: the destination is
+  given up, and nobody is booked;
+* else nobody can tell. The changes stay unknown, are listed with the vendor's cause, and are sent
+  again by the next run. The others go on; but who could not be written to joins no list meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connector.domain import (
@@ -29,15 +37,10 @@ from connector.domain import (
     RecordResult,
     Stage,
 )
-from connector.errors import (
-    AdapterError,
-    BatchRejectedError,
-    DestinationError,
-    LiftlineError,
-    PermanentError,
-    TransientError,
-)
+from connector.errors import AdapterError, DestinationError, LiftlineError, TransientError
 from connector.ports import Destination, Flushes
+from connector.push.halving import UnprovenError, deliver, systemic, unproven
+from connector.push.report import DestinationReport, Issue
 from connector.state.ledger import Begun, Intent, Ledger
 
 if TYPE_CHECKING:
@@ -52,55 +55,6 @@ _NOT_SENT = {
     "moved": "the ledger has moved since the plan was made",
     "permission": "may no longer be contacted",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One change that did not get through, without personal data."""
-
-    destination: str
-    kind: Kind
-    action: Action
-    audience: str | None
-    profile_id: str
-    outcome: str
-    code: str
-    message: str
-
-
-@dataclass(slots=True)
-class DestinationReport:
-    """What became of one destination's changes.
-
-    Attributes:
-        outcomes: (kind, action, outcome) -> people.
-        issues: Every change that did not get through and is known by person.
-        error: Why the destination was given up; None when it was not.
-        unanswered: The latest failure that left a batch unknown without the destination being
-            given up for it.
-        n_unsent: Changes that were never tried because the destination was given up.
-    """
-
-    destination: str
-    outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    issues: list[Issue] = field(default_factory=list)
-    error: DestinationError | None = None
-    unanswered: TransientError | None = None
-    n_unsent: int = 0
-
-    @property
-    def problem(self) -> DestinationError | None:
-        """Why not everything was settled; a run without one may still have rejections."""
-        return self.error or self.unanswered
-
-    @property
-    def overtaken(self) -> bool:
-        """Whether changes were left out for another reason than a permission that has gone."""
-        return any(i.outcome == "skipped" and i.code != "permission" for i in self.issues)
-
-    def count(self, outcome: str) -> int:
-        """Changes with that outcome."""
-        return sum(n for (_, _, found), n in self.outcomes.items() if found == outcome)
 
 
 class DestinationPush:
@@ -128,6 +82,9 @@ class DestinationPush:
         self._barred = frozenset(no_longer_permitted)
         self._progress = progress
         self._transient_in_a_row = 0
+        self._got_through: set[_Scope] = set()
+        self._set_aside: dict[_Scope, _SetAside] = {}
+        self._unwritten: set[str] = set()
         self.report = DestinationReport(destination.name)
 
     def run(
@@ -170,6 +127,7 @@ class DestinationPush:
                 # Whatever stops us, what is on its way is waited for, so its answers count.
                 while in_flight:
                     self._collect(in_flight)
+                self._decide()
 
     @property
     def destination(self) -> Destination:
@@ -222,7 +180,9 @@ class DestinationPush:
             intent = _intent(row, learned)
             if not leaving and intent.change.profile_id in self._barred:
                 self._issue(intent, audience, "skipped", "permission", _NOT_SENT["permission"])
-            elif waits_for_record and intent.change.record_id is None:
+            elif (waits_for_record and intent.change.record_id is None) or (
+                audience is not None and not leaving and intent.change.profile_id in self._unwritten
+            ):
                 self._issue(
                     intent,
                     audience,
@@ -242,7 +202,7 @@ class DestinationPush:
     # thread
     def _deliver(self, audience: Audience | None, intents: Sequence[Intent]) -> list[RecordResult]:
         changes = [intent.change for intent in intents]
-        results = self._halve(audience, changes, _HalvingBudget(len(changes)))
+        results = deliver(functools.partial(self._destination.push, audience), changes)
         answered = Counter(result.change_id for result in results)
         asked = {change.change_id for change in changes}
         if set(answered) != asked or any(n != 1 for n in answered.values()):
@@ -252,35 +212,6 @@ class DestinationPush:
                 f" ({sum(n > 1 for n in answered.values())} of them more than once).",
                 [r for r in results if r.change_id in asked and answered[r.change_id] == 1],
             )
-        return results
-
-    def _halve(
-        self, audience: Audience | None, changes: Sequence[Change], budget: _HalvingBudget
-    ) -> list[RecordResult]:
-        try:
-            budget.spend()
-            results = list(self._destination.push(audience, changes))
-        except BatchRejectedError as error:
-            if len(changes) == 1:
-                return [
-                    RecordResult(
-                        changes[0].change_id,
-                        Outcome.REJECTED,
-                        code=_code(error),
-                        message=error.message,
-                    )
-                ]
-            budget.check(error)
-            middle = len(changes) // 2
-            halves = [
-                *self._halve(audience, changes[:middle], budget),
-                *self._halve(audience, changes[middle:], budget),
-            ]
-            if len(changes) == budget.n_changes and not budget.got_through:
-                raise _systemic(error, len(changes)) from error
-            return halves
-        if any(result.outcome is Outcome.DELIVERED for result in results):
-            budget.got_through = True
         return results
 
     # ------------------------------------------------------------------ after a request
@@ -294,6 +225,9 @@ class DestinationPush:
             try:
                 results = future.result()
                 self._transient_in_a_row = 0
+            except UnprovenError as error:
+                self._doubt(begun, audience, error)
+                continue
             except _IncompleteAnswerError as error:
                 results = error.results
                 self.report.error = error
@@ -308,8 +242,39 @@ class DestinationPush:
                 self.report.error = _unexpected(self._destination.name, error)
             self._book(begun, audience, results)
 
-    def _book(self, begun: Begun, audience: Audience | None, results: list[RecordResult]) -> None:
+    def _doubt(self, begun: Begun, audience: Audience | None, found: UnprovenError) -> None:
+        """Set a batch aside of which nobody got through; a second one of its kind is too many."""
+        self._transient_in_a_row = 0
+        scope = _scope(begun, audience)
+        is_refused = any(one.outcome is Outcome.REJECTED for one in found.results)
+        if scope in self._got_through or not is_refused:
+            self._book(begun, audience, found.results)
+        elif scope in self._set_aside:
+            self.report.error = self.report.error or systemic(found.refusal, len(begun.accepted))
+            self._book(begun, audience, _unsettled(found.results))
+        else:
+            self._set_aside[scope] = _SetAside(begun, audience, found)
+
+    def _decide(self) -> None:
+        """At the end of a stage, settle what was set aside."""
+        for scope, aside in self._set_aside.items():
+            results = aside.found.results
+            if scope not in self._got_through:
+                results = _unsettled(results)
+                n_refused = sum(one.outcome is Outcome.DEFERRED for one in results)
+                self.report.unanswered = unproven(aside.found.refusal, n_refused)
+                if aside.audience is None:
+                    self._unwritten.update(i.change.profile_id for i in aside.begun.accepted)
+            self._book(aside.begun, aside.audience, results)
+        self._set_aside.clear()
+        self._got_through.clear()
+
+    def _book(
+        self, begun: Begun, audience: Audience | None, results: Sequence[RecordResult]
+    ) -> None:
         audience_id = None if audience is None else audience.audience_id
+        if any(result.outcome is Outcome.DELIVERED for result in results):
+            self._got_through.add(_scope(begun, audience))
         self._ledger.settle(begun, results, audience_id=audience_id)
         by_id = {result.change_id: result for result in results}
         for intent in begun.accepted:
@@ -349,6 +314,34 @@ class DestinationPush:
         )
 
 
+_Scope = tuple[Kind, str, Action]
+"""Changes of one kind, list and action: what gets one of them through gets the others through."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SetAside:
+    """A batch of which nobody got through."""
+
+    begun: Begun
+    audience: Audience | None
+    found: UnprovenError
+
+
+def _scope(begun: Begun, audience: Audience | None) -> _Scope:
+    change = begun.accepted[0].change
+    return change.kind, "" if audience is None else audience.audience_id, change.action
+
+
+def _unsettled(results: Sequence[RecordResult]) -> list[RecordResult]:
+    """The same results, the rejections as what they are: unproven."""
+    return [
+        dataclasses.replace(one, outcome=Outcome.DEFERRED)
+        if one.outcome is Outcome.REJECTED
+        else one
+        for one in results
+    ]
+
+
 class _IncompleteAnswerError(AdapterError):
     """The adapter did not answer for every change; carries what it did answer."""
 
@@ -359,47 +352,12 @@ class _IncompleteAnswerError(AdapterError):
         self.results = results
 
 
-class _HalvingBudget:
-    """Counts the calls that one refused batch has cost.
-
-    So that a systemic cause is not halved to the end.
-    """
-
-    def __init__(self, n_changes: int) -> None:
-        self.n_changes = n_changes
-        self.got_through = False
-        self._calls = 0
-        self._limit = 2 * math.ceil(math.log2(max(n_changes, 2))) + 8
-
-    def spend(self) -> None:
-        self._calls += 1
-
-    def check(self, error: BatchRejectedError) -> None:
-        if not self.got_through and self._calls > self._limit:
-            raise _systemic(error, self.n_changes) from error
-
-
-def _systemic(error: BatchRejectedError, n_changes: int) -> PermanentError:
-    return PermanentError(
-        f"none of a batch of {n_changes} got through, so the cause is not one record:"
-        f" {error.message}",
-        hint=error.hint or "Mend the cause and run again; nobody was booked as rejected.",
-        status=error.status,
-        request_id=error.request_id,
-    )
-
-
 def _unexpected(name: str, error: Exception) -> AdapterError:
     """Of an exception that no adapter should raise, the class alone: texts may quote payloads."""
     return AdapterError(
         f"the adapter of {name} raised {type(error).__name__}.",
         hint="What was not confirmed is sent again by the next run; report the adapter.",
     )
-
-
-def _code(error: DestinationError) -> str:
-    code = getattr(error, "code", "")
-    return str(code) or (f"HTTP_{error.status}" if error.status else "REJECTED")
 
 
 def _action(intent: Intent) -> str:
