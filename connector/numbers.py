@@ -55,6 +55,12 @@ def percent(share: float, *, digits: int | None = None) -> str:
     return minus(f"{100 * share:,.{digits}f}") + f"{NBSP}%"
 
 
+def gain(share: float) -> str:
+    """A relative effect, such as ``+8.5 %`` or ``+103 %``; unlike a share it has no upper end."""
+    digits = 1 if 0 < abs(share) < 0.0995 else 0
+    return minus(f"{100 * share:+,.{digits}f}") + f"{NBSP}%"
+
+
 def level(confidence: float) -> str:
     """A confidence level, such as ``95 %``."""
     return f"{100 * confidence:.4g}{NBSP}%"

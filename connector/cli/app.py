@@ -23,7 +23,13 @@ from connector.cli.context import (
     parse_approvals,
     parse_as_of,
 )
-from connector.errors import EXIT_WITH_REJECTIONS, GuardError, LiftlineError, PlanError
+from connector.errors import (
+    EXIT_WITH_REJECTIONS,
+    GuardError,
+    LiftlineError,
+    PlanError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     from connector.pipeline.applying import ApplyReport
@@ -69,21 +75,15 @@ def check(
     from connector.pipeline.check import check as run_check
 
     with open_project(config) as project:
-        findings = run_check(project, as_of=parse_as_of(as_of, project))
+        checked = run_check(project, as_of=parse_as_of(as_of, project))
     if output is Output.JSON:
-        emit({"findings": [_finding(f) for f in findings]})
+        emit(checked.to_json())
     else:
-        from connector.cli import views
+        from connector.cli.findings import show_findings
 
-        views.show_findings(findings)
-    if any(f.level is Level.ERROR for f in findings):
+        show_findings(checked)
+    if any(finding.level is Level.ERROR for finding in checked.findings):
         raise typer.Exit(4)
-
-
-def _finding(finding: object) -> dict[str, object]:
-    import dataclasses
-
-    return dataclasses.asdict(finding)  # type: ignore[call-overload,no-any-return]
 
 
 @app.command()
@@ -107,15 +107,19 @@ def plan(
     """Show every change that a run would make, and send nothing."""
     with open_project(config) as project:
         made = project.plan(out=out, as_of=parse_as_of(as_of, project))
-    from connector.cli import views
+    from connector.cli import plans
 
     if output is Output.JSON:
-        emit(made.header.to_json() | {"people": views.people_rows(made, people) if people else []})
-        return
-    views.show_plan(made)
-    if people:
-        views.show_people(made, people)
-    views.show_next(made, out)
+        emit(made.header.to_json() | {"people": plans.people_rows(made, people) if people else []})
+    else:
+        plans.show_plan(made)
+        if people:
+            plans.show_people(made, people)
+        plans.show_next(made, out)
+    for one in made.header.unreadable:
+        typer.echo(f"{one.destination} is left out of this plan: {one.as_error()}", err=True)
+    if made.header.unreadable:
+        raise typer.Exit(made.header.unreadable[0].exit_code)
 
 
 @app.command()
@@ -152,9 +156,9 @@ def sync(
             approver=approver(),
         )
     if output is Output.TEXT:
-        from connector.cli import views
+        from connector.cli.plans import show_plan
 
-        views.show_plan(made, passed=report.status != "held")
+        show_plan(made, passed=report.status != "held")
     _told(report, output)
 
 
@@ -163,15 +167,19 @@ def _told(report: ApplyReport, output: Output) -> None:
     if output is Output.JSON:
         emit(report.to_json())
     else:
-        from connector.cli import views
+        from connector.cli.runs import show_run
 
-        views.show_run(report)
+        show_run(report)
     if report.status == "held":
         raise typer.Exit(GuardError.exit_code)
     if report.errors:
         raise typer.Exit(report.errors[0].exit_code)
     if report.n_blocked:
         raise typer.Exit(EXIT_WITH_REJECTIONS)
+    if report.n_deferred:
+        raise typer.Exit(TransientError.exit_code)
+    if report.n_left and output is Output.TEXT:
+        typer.echo(f"Left out: {report.n_left:,} changes; the next plan decides them anew.")
 
 
 @app.command()
@@ -190,7 +198,7 @@ def train(config: ConfigOption = None, as_of: AsOfOption = None) -> None:
 
 @app.command()
 def status(config: ConfigOption = None, output: OutputOption = Output.TEXT) -> None:
-    """The last run, the lists, and what waits."""
+    """What waits for somebody, the last run, and the lists."""
     from connector.pipeline.overview import overview
 
     with open_project(config) as project:
@@ -198,9 +206,9 @@ def status(config: ConfigOption = None, output: OutputOption = Output.TEXT) -> N
     if output is Output.JSON:
         emit(found)
         return
-    from connector.cli import views
+    from connector.cli.standing import show_status
 
-    views.show_status(found)
+    show_status(found)
 
 
 @app.command()
@@ -215,9 +223,9 @@ def history(
     if output is Output.JSON:
         emit({"runs": runs})
         return
-    from connector.cli import views
+    from connector.cli.runs import show_history
 
-    views.show_history(runs)
+    show_history(runs)
 
 
 @app.command()
@@ -239,9 +247,9 @@ def issues(
     if output is Output.JSON:
         emit({"run_id": run_id, "issues": rows})
         return
-    from connector.cli import views
+    from connector.cli.runs import show_issues
 
-    views.show_issues(run_id, rows)
+    show_issues(run_id, rows)
 
 
 @app.command()
@@ -290,10 +298,10 @@ def report(
     if output is Output.JSON:
         emit(data.to_json())
         return
-    from connector.cli import views
+    from connector.cli.screen import console
     from connector.report.terminal import render_terminal
 
-    render_terminal(data, views.console())
+    render_terminal(data, console())
     typer.echo(f"\nThe page: {path}")
 
 

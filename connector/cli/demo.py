@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from connector.cli import views
+from connector.cli import findings, plans, runs, screen
 from connector.cli.context import progress
 from connector.demo import contacts, outcomes, shop, story
 from connector.errors import LiftlineError
@@ -32,6 +32,9 @@ from connector.report.terminal import render_terminal
 
 MARK = ".liftline-demo"
 """Marks a folder that the demo may empty."""
+
+SALT = "the-demo-draws-the-same-arms-every-day"
+"""What arms are drawn with; a real project keeps its own secret."""
 
 SANDBOX = "destinations.sandbox.hubspot"
 PER_10S = 190
@@ -45,7 +48,7 @@ def run_demo(folder: Path, n_customers: int) -> None:
     """
     started = time.monotonic()
     _empty(folder)
-    out = views.console()
+    out = screen.console()
     shop_file = folder / "shop.duckdb"
     made = shop.build_shop(
         shop_file,
@@ -66,7 +69,7 @@ def run_demo(folder: Path, n_customers: int) -> None:
         out.print(
             f"Its HubSpot account is a sandbox at {url} with {len(account.contacts):,} contacts."
         )
-        os.environ |= {"HUBSPOT_TOKEN": token, "HUBSPOT_URL": url, "HOLDOUT_SALT": "demo-salt"}
+        os.environ |= {"HUBSPOT_TOKEN": token, "HUBSPOT_URL": url, "HOLDOUT_SALT": SALT}
         clock = _Clock(story.FIRST_RUN)
         with (
             progress() as steps,
@@ -75,20 +78,20 @@ def run_demo(folder: Path, n_customers: int) -> None:
             ) as project,
         ):
             out.rule("[bold]liftline check")
-            findings = check(project)
+            checked = check(project)
             steps.clear()
-            views.show_findings(findings)
+            findings.show_findings(checked)
 
             out.rule("[bold]liftline plan")
             plan = project.plan()
             steps.clear()
-            views.show_plan(plan)
-            views.show_people(plan, 3)
+            plans.show_plan(plan)
+            plans.show_people(plan, 3)
 
             out.rule("[bold]liftline apply --approve first_sync")
             run = project.apply(approved={"first_sync"}, approver="demo")
             steps.clear()
-            views.show_run(run)
+            runs.show_run(run)
 
             out.rule(f"[bold]Five weeks pass; it is {story.SECOND_RUN:%d %B %Y}")
             advance = outcomes.advance_shop(
@@ -109,8 +112,8 @@ def run_demo(folder: Path, n_customers: int) -> None:
             out.rule("[bold]liftline sync")
             plan, run = project.sync()
             steps.clear()
-            views.show_plan(plan)
-            views.show_run(run)
+            plans.show_plan(plan)
+            runs.show_run(run)
 
             out.rule("[bold]liftline report")
             data = prove.gather_report(project)
@@ -191,7 +194,7 @@ def _assignments(project: Project) -> Any:  # noqa: ANN401 - an Arrow table
 
 def _show_truth(out: Any, lifts: Sequence[Any], truth: Any) -> None:  # noqa: ANN401
     """What the simulation knows and a real shop never does, beside what was measured."""
-    made = views.table(
+    made = screen.table(
         "The truth, which only a simulation knows",
         "campaign", "metric", "measured", "95 % interval", "true effect", "inside",
         numbers=("measured", "true effect"),

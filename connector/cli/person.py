@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rich.padding import Padding
 from rich.text import Text
 
-from connector.cli.views import console
+from connector.cli.screen import console, say, subject
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,9 +51,7 @@ def show_explanation(found: Explanation) -> None:
     _head(out, "Campaigns")
     for campaign in found.campaigns:
         mark, colour = CAMPAIGN_MARKS.get(campaign.status, ("·", ""))
-        out.print(
-            Text.assemble((f"  {mark} ", colour), (campaign.campaign, "bold"), f"  {campaign.why}")
-        )
+        say(out, mark, colour, subject(campaign.campaign, campaign.why), indent=2)
     out.print(Text(f"  {found.global_holdout}", style="dim"))
 
     _head(out, "Segments")
@@ -67,7 +66,7 @@ def show_explanation(found: Explanation) -> None:
 
     _head(out, "Destinations")
     for destination in found.destinations:
-        out.print(Text.assemble(("  " + destination.destination, "bold"), f"  {destination.words}"))
+        out.print(Padding(subject(destination.destination, destination.words), (0, 0, 0, 2)))
         for one in destination.lists:
             state = {"yes": "on", "maybe": "perhaps on", "no": "not on"}[one.presence]
             refused = f", refused: {one.blocked}" if one.blocked else ""
@@ -82,21 +81,20 @@ def _segment(out: Console, segment: SegmentView) -> None:
     mark, colour = ("✓", "green") if segment.member else ("·", "dim")
     since = f" since {_day(segment.since)}" if segment.since else ""
     state = f"member{since}" if segment.member else "not a member"
-    out.print(Text.assemble((f"  {mark} ", colour), (segment.segment, "bold"), f"  {state}"))
+    say(out, mark, colour, subject(segment.segment, state), indent=2)
     for condition in segment.conditions:
-        out.print(_condition(condition))
-    change = segment.to_leave if segment.member else segment.to_enter
-    if change:
-        verb = "leaves" if segment.member else "enters"
-        out.print(Text(f"      {verb} when {' and '.join(change)}", style="dim"))
+        _condition(out, condition)
+    verb, change = ("leaves", segment.to_leave) if segment.member else ("enters", segment.to_enter)
+    told = f"{verb} when {' and '.join(change)}" if change else f"never {verb} under this rule"
+    out.print(Padding(Text(told, style="dim"), (0, 0, 0, 6)))
 
 
-def _condition(condition: Condition) -> Text:
+def _condition(out: Console, condition: Condition) -> None:
     mark, colour = HOLDS[condition.holds]
     value = f"  (now {condition.value})" if condition.value else ""
     if condition.holds is None:
         value = "  (not known)"
-    return Text.assemble((f"      {mark} ", colour), condition.text, (value, "dim"))
+    say(out, mark, colour, Text.assemble(condition.text, (value, "dim")), indent=6)
 
 
 def _head(out: Console, text: str) -> None:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connector.audiences import eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, load_specs
@@ -35,6 +35,7 @@ from connector.lift.analysis import HOLDOUT_ARMS
 from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec, units_sql
 from connector.lift.moments import ArmMoments, Cell, read_moments
 from connector.lift.power import Sensitivity, detectable_lift, planned_buyers, required_people
+from connector.lift.verdict import VERDICT_FROM
 from connector.pipeline import specs
 
 if TYPE_CHECKING:
@@ -99,6 +100,29 @@ class Prospect:
     n_required: int | None
     n_weekly: float
     obstacle: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Where the comparison stands in the file."""
+        return f"campaigns.{self.campaign}.arms.{self.arm}"
+
+    def is_enough(self, wanted: float) -> bool:
+        """Whether the effect that somebody wants to see would show, and get a verdict."""
+        return (
+            self.lift is not None
+            and self.lift <= wanted
+            and self.buyers >= VERDICT_FROM
+            and not self.impossible
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        own = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "metric"
+        }
+        return {"subject": self.subject, **own, "metric": self.metric.name, "weeks": self.weeks}
 
     @property
     def weeks(self) -> float | None:

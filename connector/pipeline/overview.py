@@ -38,6 +38,7 @@ def overview(project: Project) -> dict[str, Any]:
         "project": project.config.project.name,
         "now": project.now.isoformat(),
         "waiting_plan": waiting[0].to_json() if waiting else None,
+        "global_holdout": held.name if (held := project.config.holdouts.global_) else None,
         "unfinished_runs": unfinished_runs(project),
         "last_run": runs[0] if runs else None,
         **{name: table.to_pylist() for name, table in tables.items()},

@@ -13,17 +13,17 @@ from connector.config import Config
 from connector.domain import Finding, Level
 from connector.lift.metrics import MetricKind
 from connector.lift.verdict import DIRECTIONAL_FROM, VERDICT_FROM
+from connector.numbers import gain, money, percent
 from connector.pipeline.detectable import Basis, Prospect
-from connector.report.format import money, percent
 from connector.report.words import ARMS, mean_text, phrase
 
-_TWO_YEARS = 104
+TWO_YEARS = 104
 """Weeks beyond which a campaign is not worth waiting for."""
 
 
 def sensitivity(p: Prospect, config: Config) -> Finding:
     """What a comparison will be able to show, in a marketer's words."""
-    subject = f"campaigns.{p.campaign}.arms.{p.arm}"
+    subject = p.subject
     sizes = (
         f"{p.n_eligible:,} people can be addressed now: {p.n_treatment:,} would get it,"
         f" {p.n_holdout:,} are compared with ({phrase(ARMS, p.arm).title.lower()})."
@@ -37,18 +37,34 @@ def sensitivity(p: Prospect, config: Config) -> Finding:
     wanted = config.measurement.detect
     shown = (
         f"The smallest effect that would show (with {percent(config.measurement.power)}"
-        f" probability) is +{percent(p.lift)}, {_per_person(p, p.mean * p.lift, config)};"
+        f" probability) is {gain(p.lift)}, {_per_person(p, p.mean * p.lift, config)};"
         f" you want to see {percent(wanted)}."
     )
     if p.impossible:
         shown = "Not even everybody reaching the goal would show in groups so small."
-    is_enough = p.lift <= wanted and p.buyers >= VERDICT_FROM and not p.impossible
+    is_enough = p.is_enough(wanted)
     return Finding(
         Level.OK if is_enough else Level.WARNING,
         subject,
         f"{sizes} {_base(p, config)} {shown} {verdict}",
         "" if is_enough else _remedy(p, config),
     )
+
+
+def consequence(p: Prospect) -> str:
+    """What follows from a comparison's numbers, in one line."""
+    if p.lift is None:
+        return p.obstacle
+    if p.impossible:
+        return "Groups so small show nothing, not even if everybody reached the goal."
+    more = ""
+    if p.even_lift is not None and p.even_lift < 0.9 * p.lift:
+        more = f"; with half of the people held out, {gain(p.even_lift)} would show"
+    if p.buyers < DIRECTIONAL_FROM:
+        return f"Too few buyers for any verdict: it takes {DIRECTIONAL_FROM:.0f}{more}."
+    if p.buyers < VERDICT_FROM:
+        return f"A direction at most: a verdict takes {VERDICT_FROM:.0f} buyers{more}."
+    return f"Enough buyers for a verdict on effects from {gain(p.lift)}{more}."
 
 
 def _base(p: Prospect, config: Config) -> str:
@@ -86,13 +102,13 @@ def _remedy(p: Prospect, config: Config) -> str:
     """How many people it takes, how long that lasts, and what else could be done."""
     choices = "choose a metric that varies less, or read the result as a rough hint"
     if p.even_lift is not None and p.lift is not None and p.even_lift < 0.9 * p.lift:
-        choices = f"hold out more (half of them: +{percent(p.even_lift)}), {choices}"
+        choices = f"hold out more (half of them: {gain(p.even_lift)}), {choices}"
     if p.n_required is None or p.lift is None or p.lift <= config.measurement.detect:
         return f"To be surer, {choices}."
     people = round(p.n_required, 1 - math.floor(math.log10(p.n_required)))
     weeks = p.weeks
     away = "more than two years away"
-    if weeks is not None and weeks <= _TWO_YEARS:
+    if weeks is not None and weeks <= TWO_YEARS:
         away = f"about {max(math.ceil(weeks), 1)} weeks away"
     return (
         f"To show {percent(config.measurement.detect)} it takes about {people:,} people; about"

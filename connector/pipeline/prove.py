@@ -162,7 +162,10 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         campaigns=report_rows.campaigns(config, plan, windows),
         deliveries=report_rows.deliveries(summary),
         issues=report_rows.issues(project, last),
-        guards=report_rows.guards(state, plan, summary) if last else (),
+        # What holds the plan that waits is told with it, not once more of the run that tried it.
+        guards=report_rows.guards(state, plan, summary)
+        if last and not (waiting and waiting[0].plan_id == last["plan_id"])
+        else (),
         quality=report_rows.quality(now),
         lifts=tuple(row for row in rows if row.campaign != global_name),
         global_holdout=(

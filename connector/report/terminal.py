@@ -149,6 +149,8 @@ class _Painter:
                 self._say(f"{delivery.destination} was given up. {delivery.error}", "bold red")
         if waiting := story.waiting_line(data):
             self._say(waiting, "bold yellow")
+        for guard in data.waiting.guards if data.waiting else ():
+            self._say(f"{phrase(GUARDS, guard.name).title} ({guard.subject}): {guard.message}", "")
         for guard in data.guards:
             state = "passed by a person" if guard.approved else "held the last run"
             name = phrase(GUARDS, guard.name).title

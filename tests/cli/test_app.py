@@ -2,106 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+import sqlite3
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-import pytest
 
-from connector.cli.app import main
-from connector.demo import contacts, shop, story
-from destinations.sandbox.hubspot import HubSpotSandbox
-
-ROOT = Path(__file__).parents[2]
-
-
-class Shop:
-    """A folder with a small demo shop and its configuration, and the command line in it."""
-
-    def __init__(
-        self, folder: Path, sandbox: HubSpotSandbox, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self.folder = folder
-        self.sandbox = sandbox
-        self._patch = monkeypatch
-        self.environ = {
-            "HUBSPOT_TOKEN": sandbox.token,
-            "HUBSPOT_URL": sandbox.url,
-            "HOLDOUT_SALT": "salt",
-        }
-        monkeypatch.chdir(folder)
-        for name, value in self.environ.items():
-            monkeypatch.setenv(name, value)
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Run a command in this process, as the installed script would."""
-        out = io.StringIO()
-        self._patch.setattr(sys, "argv", ["liftline", *arguments])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            try:
-                main()
-                left_with = 0
-            except SystemExit as leaving:
-                left_with = leaving.code
-        return self._checked(out.getvalue(), left_with, code)
-
-    def run_process(self, *arguments: str, code: int = 0) -> str:
-        """Run a command in a process of its own."""
-        result = subprocess.run(
-            [sys.executable, "-m", "connector.cli", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return self._checked(result.stdout + result.stderr, result.returncode, code)
-
-    def _checked(self, text: str, left_with: object, code: int) -> str:
-        assert left_with == code, text
-        assert "Traceback" not in text
-        assert "shop-customers.example" not in text
-        assert self.sandbox.token not in text
-        return text
-
-    def json(self, *arguments: str, code: int = 0):
-        return json.loads(self.run(*arguments, "--output", "json", code=code))
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shop")
-    shop.build_shop(
-        folder / "shop.duckdb",
-        seed=1,
-        start=story.OPENED,
-        until=story.FIRST_RUN,
-        n_customers=1_500,
-    )
-    text = story.config_text().replace("as_of: now", f"as_of: {story.FIRST_RUN.isoformat()}")
-    text = text.replace("per_10s: 190", "per_10s: 1000")
-    (folder / "liftline.yaml").write_text(text)
-    return folder
-
-
-@pytest.fixture
-def here(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    shutil.copytree(built, tmp_path / "shop")
-    with HubSpotSandbox(per_10s=10_000) as sandbox:
-        account = contacts.account_contents(tmp_path / "shop" / "shop.duckdb", seed=1)
-        sandbox.controls.preload_contacts(account.contacts)
-        yield Shop(tmp_path / "shop", sandbox, monkeypatch)
+from tests.cli.conftest import Shop
 
 
 def test_a_first_night(here: Shop) -> None:
@@ -135,6 +44,73 @@ def test_a_first_night(here: Shop) -> None:
 
     moved = here.run("train")
     assert "0 people change" in moved
+
+
+def test_status_says_what_waits_and_how_to_let_it_go(here: Shop) -> None:
+    assert "Nothing waits." in here.run("status")
+    planned = here.json("plan")
+    waiting = here.json("status")["waiting_plan"]
+    assert waiting["plan_id"] == planned["plan_id"]
+    assert waiting["status"] == "planned"
+    assert waiting["n_changes"] == planned["n_changes"]
+    assert [guard["name"] for guard in waiting["guards"]] == ["first_sync"]
+    assert waiting["command"] == "liftline apply --approve first_sync"
+
+    page = here.run("report")
+    assert "Nothing has been sent yet: the plan of" in page
+    assert "liftline apply --approve first_sync" in page
+
+    here.run("plan")
+    here.run("apply", code=7)
+    told = here.run("status")
+    assert "held by a guard" in told
+    assert "It replaces 1 older plan" in told
+    assert "liftline apply --approve first_sync" in told
+    page = here.run("report")
+    assert "The last run was held by a guard" in page
+    assert page.count("nothing was ever sent there") == 1
+
+    text = (here.folder / "liftline.yaml").read_text()
+    (here.folder / "liftline.yaml").write_text(
+        text.replace("business_as_usual: 5%, ", "").replace("treatment: 70%", "treatment: 75%")
+    )
+    assert "The configuration has changed since it was made." in here.run("status")
+    (here.folder / "liftline.yaml").write_text(text)
+
+    here.run("apply", "--approve", "first_sync")
+    status = here.json("status")
+    assert status["waiting_plan"] is None
+    assert status["unfinished_runs"] == []
+    here.run("report")
+    page = (here.folder / "report.html").read_text().replace("\u00a0", " ")
+    assert "Somebody looked and let it pass on" in page
+    assert "--approve" not in page
+
+
+def test_a_run_that_was_cut_off_waits(here: Shop) -> None:
+    here.run("plan")
+    here.run("apply", "--approve", "all")
+    with sqlite3.connect(here.folder / "state" / "state.db") as state:
+        state.execute("UPDATE runs SET status = 'running', finished_at = NULL")
+    told = here.run("status")
+    assert "The run has not finished." in " ".join(told.split())
+
+
+def test_check_ends_with_a_table_of_what_could_be_shown(here: Shop) -> None:
+    told = here.run_wide("check", columns=80)
+    assert max(map(len, told.splitlines())) <= 80
+    lines = [line.strip() for line in told.splitlines()]
+    (row,) = [line for line in lines if line.startswith("second_order ")]
+    assert re.search(r"\+\d+ %", row.replace("\u00a0", " "))
+    assert "smallest effect that would show" not in told
+    assert told.count("winback, vs usual") == 2
+    found = here.json("check")
+    prospects = {p["subject"]: p for p in found["prospects"]}
+    assert set(prospects) <= {f["subject"] for f in found["findings"]}
+    assert len(prospects) == 4
+    one = prospects["campaigns.winback.arms.no_contact"]
+    assert one["n_treatment"] + one["n_holdout"] < one["n_eligible"]
+    assert one["lift"] > 0
 
 
 def test_json_is_json(here: Shop) -> None:
@@ -179,8 +155,11 @@ def test_rejections_have_an_exit_code_of_their_own(here: Shop) -> None:
     here.sandbox.controls.poison([address])
     here.run("apply", "kept", "--approve", "all", code=11)
     told = here.run("issues")
-    assert "rejected" in told
-    assert "properties" in told
+    assert "1 × address refused" in told
+    assert "hubspot, properties: refused" in told
+    assert "(INVALID_EMAIL)" in told
+    assert "partly delivered" in here.run("history")
+    assert "partly delivered" in here.run("status")
 
 
 def test_errors_say_what_to_do(here: Shop) -> None:

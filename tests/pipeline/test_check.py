@@ -16,12 +16,12 @@ import pytest
 import sqlalchemy as sa
 
 from connector.domain import Arm, Finding, Level
+from connector.numbers import gain
 from connector.pipeline import detectable
 from connector.pipeline.check import Vendors, check
 from connector.pipeline.detectable import Basis, Prospect
 from connector.pipeline.project import Project
 from connector.pipeline.understand import Understanding
-from connector.report.format import percent
 from connector.state import schema
 from destinations.hubspot import HubSpot
 from destinations.sandbox.hubspot import HubSpotSandbox
@@ -84,7 +84,7 @@ def traces(place: Place, project: Project) -> object:
 def healthy(place: Place) -> Healthy:
     with place.open() as project:
         before = traces(place, project)
-        findings = check(project)
+        findings = check(project).findings
         return Healthy(findings, before, traces(place, project))
 
 
@@ -256,7 +256,7 @@ def test_the_smallest_effect_is_the_textbooks(
     assert factor * variation * np.sqrt(1 / n_t + 1 / n_h) == pytest.approx(0.20, rel=1e-3)
 
     finding = healthy.of(f"campaigns.{campaign}.arms.{arm}")
-    assert f"+{percent(mde)}" in finding.message
+    assert gain(mde) in finding.message
     assert f"{len(now):,} people can be addressed" in finding.message
     words = (
         "no verdict"
@@ -322,7 +322,7 @@ def test_every_broken_part_is_told_at_once_and_the_rest_goes_on(
         .replace("measurement:", "metrics:\n  odd: {sum: net_revenu, window: 30d}\nmeasurement:")
     )
     with place.open(text, token="pat-na1-wrong") as project:
-        findings = check(project)
+        findings = check(project).findings
     assert subjects(findings, Level.ERROR) == {
         "sources.away",
         "tables.products",
@@ -349,7 +349,7 @@ def test_without_customers_the_other_tables_are_still_tested(place: Place) -> No
         "{non_negative: gross}", "{accepted_values: {column: order_id, values: [x]}}"
     )
     with place.open(text) as project:
-        findings = check(project, vendors=Vendors.LEAVE)
+        findings = check(project, vendors=Vendors.LEAVE).findings
     assert subjects(findings, Level.ERROR) == {
         "tables.customers",
         "tables.orders.tests.accepted_values",
@@ -362,7 +362,7 @@ def test_without_customers_the_other_tables_are_still_tested(place: Place) -> No
 def test_a_missing_source_and_a_changed_salt(place: Place) -> None:
     with place.open(WITHOUT_DATA) as project:
         project.state.put("salt_digest", "of-another-salt")
-        findings = check(project)
+        findings = check(project).findings
         with project.state.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM meta WHERE name = 'salt_digest'")
     assert subjects(findings, Level.ERROR) == {"sources.shop", "holdouts.assign.salt"}
@@ -374,7 +374,7 @@ def test_a_missing_scope_is_named(place: Place) -> None:
         "pat-na1-reader", ["crm.objects.contacts.read", "crm.lists.read"]
     )
     with place.open(WITHOUT_DATA, token="pat-na1-reader") as project:
-        findings = [f for f in check(project) if f.subject == "destinations.hubspot"]
+        findings = [f for f in check(project).findings if f.subject == "destinations.hubspot"]
     errors = [f for f in findings if f.level is Level.ERROR]
     assert any("crm.lists.write" in f.hint for f in errors)
     assert "pat-na1-reader" not in repr(findings)
@@ -388,7 +388,7 @@ def test_a_foreign_error_is_told_without_its_text(
 
     monkeypatch.setattr(HubSpot, "check", broken)
     with place.open(WITHOUT_DATA) as project:
-        (finding,) = [f for f in check(project) if f.subject == "destinations.hubspot"]
+        (finding,) = [f for f in check(project).findings if f.subject == "destinations.hubspot"]
     assert finding.level is Level.ERROR
     assert "ValueError in test_check.py" in finding.message
     assert "canary" not in repr(finding)

@@ -1,0 +1,156 @@
+"""What the views say, and that it fits: small headers and rows, no shop."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from connector.cli import plans, runs, standing
+from connector.cli.findings import show_findings
+from connector.domain import Arm, Finding, Level
+from connector.lift.metrics import MetricKind, MetricSpec
+from connector.pipeline.check import Checked
+from connector.pipeline.detectable import Basis, Prospect
+from connector.plan.document import (
+    AudiencePlan,
+    CampaignPlan,
+    Effort,
+    Guard,
+    Header,
+    Plan,
+    RecordsPlan,
+)
+
+AT = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
+
+
+def header() -> Header:
+    """A plan of two campaigns, one with a budget and a second arm."""
+    return Header(
+        plan_id="plan-20260302-050000-5f1c3a", project="northwind-home", created_at=AT, as_of=AT,
+        config_digest="d", currency="EUR",
+        audiences=(
+            AudiencePlan("hubspot", "northwind-home | winback", "winback", "treatment",
+                         41_829, 12_116, 1_128, 25, 3, "kept"),
+            AudiencePlan("hubspot", "northwind-home | vip_early", "vip_early", "treatment",
+                         0, 992, 0, 0, 0, "new"),
+        ),
+        records=(RecordsPlan("hubspot", 114_443, 120, 1_186, 212_826, 18),),
+        campaigns=(
+            CampaignPlan("winback", "lapsing", 119_421, 112_040, {"no_consent": 7_000,
+                         "consent_withdrawn": 381}, {"treatment": 82_900, "business_as_usual": 681,
+                         "no_contact": 28_459}, {"treatment": 1_204}, 1_658.0, 9_000.0),
+            CampaignPlan("vip_early", "regulars", 1_899, 1_186, {"no_consent": 713},
+                         {"treatment": 992, "no_contact": 194}, {"treatment": 992}, 19.84, None),
+        ),
+        efforts=(Effort("hubspot", 1_249, 12.4),),
+        guards=(Guard("removals_above", "hubspot: northwind-home | winback",
+                      "1,128 of 3,000 people would leave."),),
+        segments={}, n_changes=129_985,
+        quality=({"table": "in_orders", "measure": "unreadable_gross", "n": 17},),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def shown(monkeypatch, capsys):
+    def show(view, *arguments, columns=80, **named):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        view(*arguments, **named)
+        return capsys.readouterr().out.replace("\u00a0", " ")
+
+    return show
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_plan_fits_its_window_without_a_broken_name(shown, columns):
+    told = shown(plans.show_plan, Plan(Path("nowhere"), header()), columns=columns)
+    assert max(map(len, told.splitlines())) <= columns
+    for whole in ("winback", "vip_early", "lapsing", "119,421", "82,900", "1,658.00", "12 min"):
+        assert whole in told
+    assert "7,381 7,000 never gave consent, 381 withdrew consent" in " ".join(told.split())
+    assert "17 with an unreadable gross" in told
+    assert "removals_above" in told
+
+
+def test_columns_that_would_be_empty_are_left_out(shown):
+    full = header()
+    plain = dataclasses.replace(
+        full, campaigns=full.campaigns[1:], audiences=full.audiences[1:], guards=()
+    )
+    told = shown(plans.show_plan, Plan(Path("nowhere"), plain))
+    assert "usual" not in told
+    assert "ours" not in told
+    told = shown(plans.show_plan, Plan(Path("nowhere"), full))
+    assert "of 9,000.00" in told
+    assert "ours" in told
+
+
+def prospect(**changes) -> Prospect:
+    metric = MetricSpec("m", MetricKind.SHARE, "orders >= 1", 30)
+    usual = Prospect(
+        campaign="winback", metric=metric, arm=Arm.NO_CONTACT, n_eligible=1000, n_treatment=500,
+        n_holdout=500, n_kept_back=0, basis=Basis.ELIGIBLE_THEN, n_past=900, mean=0.3, rate=0.3,
+        lift=1.034, even_lift=0.91, buyers=30.0, n_required=3000, n_weekly=100.0,
+    )  # fmt: skip
+    return dataclasses.replace(usual, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "row", "sentence"),
+    [
+        ({}, "+103 % in 20 weeks", "A direction at most: a verdict takes 45 buyers"),
+        ({"buyers": 4.0}, "4 +103 %", "Too few buyers for any verdict: it takes 20"),
+        ({"buyers": 90.0, "lift": 0.08, "even_lift": 0.078}, "90 +8.0 % in 20 weeks",
+         "Enough buyers for a verdict on effects from +8.0 %."),
+        ({"n_required": 900}, "+103 % now", ""),
+        ({"n_required": 900_000}, "+103 % in over 2 years", ""),
+        ({"n_required": 1050}, "+103 % in 1 week", ""),
+        ({"lift": None, "obstacle": "Nobody can be addressed yet."}, "30 – –", "Nobody can be"),
+    ],
+)  # fmt: skip
+def test_what_a_campaign_could_show_is_one_row_and_one_line(shown, changes, row, sentence):
+    one = prospect(**changes)
+    long = Finding(Level.WARNING, one.subject, "A long paragraph.", "And a long hint.")
+    told = shown(show_findings, Checked((long,), (one,), 0.8, 0.03))
+    words = " ".join(told.split())
+    assert row in words
+    assert sentence in words
+    assert "long" not in words
+    assert "0 errors, 1 warning, 0 notes, 0 fine." in told
+
+
+def test_an_effect_of_nearly_everything_is_no_share(shown):
+    one = prospect(buyers=4.0, lift=1.9, even_lift=0.998)
+    told = shown(show_findings, Checked((), (one,), 0.8, 0.03))
+    assert "+100 % would show" in " ".join(told.split())
+    assert ">" not in told
+
+
+def test_issues_say_the_cause_and_what_happens_next(shown):
+    row = {
+        "n": 14, "destination": "hubspot", "kind": "record", "action": "update",
+        "outcome": "rejected", "code": "INVALID_EMAIL", "message": "HubSpot refuses 'email'.",
+        "example": "p_1234567890",
+    }  # fmt: skip
+    told = " ".join(shown(runs.show_issues, "run-1", [row]).split())
+    assert "14 × address refused hubspot, properties: refused" in told
+    assert "HubSpot refuses 'email'. (INVALID_EMAIL)" in told
+    assert "For example p_1234567890." in told
+
+
+def test_one_change_is_no_changes(shown):
+    found = {
+        "project": "p", "now": "2026-03-02T07:00:00+00:00", "last_run": None,
+        "global_holdout": None, "unfinished_runs": [], "lists": [], "records": [], "arms": [],
+        "waiting_plan": {
+            "plan_id": "plan-1", "status": "planned", "n_changes": 1, "replaced": 0,
+            "created_at": "2026-03-02T05:00:00+00:00", "expires_at": "2026-03-03T05:00:00+00:00",
+            "guards": [], "obstacle": "", "command": "liftline apply",
+        },
+    }  # fmt: skip
+    told = " ".join(shown(standing.show_status, found).split())
+    assert "plan-1 1 change, made 2 hours ago; not applied" in told
+    assert "liftline apply until 2026-03-03 05:00 UTC" in told
