@@ -136,18 +136,12 @@ def _level_sql(level: Level, as_of: datetime, history_days: int | None) -> str:
         origin = reads.get(table.name)
         if origin is None:
             raise ModelError(f"The level {level.name} reads {table.name}, which it does not name.")
+        alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
         if isinstance(origin, Level):
-            table.set("this", exp.to_identifier(origin.name))
-            if not table.alias:
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
-            continue
-        rows = parse_level(level.name, f"SELECT * FROM {_before(origin, as_of, history_days)}")
-        table.replace(
-            exp.Subquery(
-                this=rows,
-                alias=exp.TableAlias(this=exp.to_identifier(table.alias or table.name)),
-            )
-        )
+            table.replace(exp.Table(this=exp.to_identifier(origin.name), alias=alias))
+        else:
+            rows = parse_level(level.name, f"SELECT * FROM {_before(origin, as_of, history_days)}")
+            table.replace(exp.Subquery(this=rows, alias=alias))
     return localise(instant(tree, as_of), as_of).sql(dialect=Liftline)
 
 

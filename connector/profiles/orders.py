@@ -37,8 +37,9 @@ def clean_orders(
 ) -> StepReport:
     """Make ``clean_orders``: orders and returns before ``as_of`` of people with a profile.
 
-    Columns: ``order_id, profile_id, ordered_at, net_revenue, gross, discount, refund, margin,
-    is_return, channel``. Money of a return is negative, whichever sign the source gives it.
+    Columns: ``order_id, profile_id, ordered_at, net_revenue, gross, discount, refund, shipping,
+    margin, is_return, channel, delivery``. Money of a return is negative, whichever sign the source
+    gives it.
 
     Raises:
         SourceError: An order id repeats with different rows, and duplicates are errors.
@@ -73,8 +74,9 @@ def clean_orders(
         "clean_orders",
         "SELECT j.order_id AS order_id, j.profile_id AS profile_id, j.ordered_at AS ordered_at"
         ", j.net_revenue AS net_revenue, j.gross AS gross, j.discount AS discount, j.refund AS"
-        " refund"
-        ", j.margin AS margin, j.is_return AS is_return, j.channel AS channel"
+        " refund, j.shipping AS shipping"
+        ", j.margin AS margin, j.is_return AS is_return, j.channel AS channel, j.delivery AS"
+        " delivery"
         " FROM orders_judged AS j WHERE j.reason IS NULL",
     )
     faultless = ", ".join(map(literal, NOT_QUARANTINED))
@@ -119,35 +121,42 @@ def clean_orders(
 def clean_items(warehouse: Warehouse, *, items: str = "in_order_items") -> StepReport:
     """Make ``clean_items``: lines of the orders that were kept; empty where no lines are mapped.
 
-    Columns: ``order_id, profile_id, product_id, quantity, price, unit_cost``.
+    Columns: ``order_id, profile_id, ordered_at, is_return, product_id, category, subcategory,
+    quantity, price, unit_cost``. Categories are those of ``clean_products``, where there is one.
     """
+    text = "CAST(NULL AS VARCHAR)"
+    categories, products = f"{text} AS category, {text} AS subcategory", ""
+    if warehouse.columns("clean_products"):
+        categories = "p.category AS category, p.subcategory AS subcategory"
+        products = " LEFT JOIN clean_products AS p ON p.product_id = i.product_id"
     if not warehouse.columns(items):
         warehouse.create_table_as(
             "clean_items",
-            "SELECT o.order_id AS order_id, o.profile_id AS profile_id, CAST(NULL AS VARCHAR) AS"
-            " product_id"
-            f", CAST(NULL AS DOUBLE) AS quantity, CAST(NULL AS {MONEY}) AS price, CAST(NULL AS"
-            f" {MONEY}) AS unit_cost"
-            " FROM clean_orders AS o WHERE FALSE",
+            "SELECT o.order_id AS order_id, o.profile_id AS profile_id, o.ordered_at AS ordered_at"
+            f", o.is_return AS is_return, {text} AS product_id, {text} AS category, {text} AS"
+            f" subcategory, CAST(NULL AS DOUBLE) AS quantity, CAST(NULL AS {MONEY}) AS price"
+            f", CAST(NULL AS {MONEY}) AS unit_cost FROM clean_orders AS o WHERE FALSE",
         )
         return StepReport(ITEMS, 0, 0, {})
     warehouse.create_table_as(
         "items_judged",
-        "SELECT i.order_id AS order_id, o.profile_id AS profile_id, i.product_id AS product_id,"
-        " i.quantity AS quantity"
+        "SELECT i.order_id AS order_id, o.profile_id AS profile_id, o.ordered_at AS ordered_at"
+        f", o.is_return AS is_return, i.product_id AS product_id, {categories}"
+        ", i.quantity AS quantity"
         ", i.price AS price, i.unit_cost AS unit_cost, CASE WHEN i.order_id IS NULL THEN"
         " 'missing_order_id'"
         " WHEN i.product_id IS NULL THEN 'missing_product_id' WHEN i.quantity IS NULL THEN"
         " 'missing_quantity'"
         " WHEN i.price IS NULL THEN 'missing_price' WHEN i.price < 0 THEN 'negative_price'"
         " WHEN o.order_id IS NULL THEN 'order_not_kept' END AS reason"
-        f" FROM {items} AS i LEFT JOIN clean_orders AS o ON o.order_id = i.order_id",
+        f" FROM {items} AS i LEFT JOIN clean_orders AS o ON o.order_id = i.order_id{products}",
     )
     warehouse.create_view_as(
         "clean_items",
-        "SELECT j.order_id AS order_id, j.profile_id AS profile_id, j.product_id AS product_id"
-        ", j.quantity AS quantity, j.price AS price, j.unit_cost AS unit_cost"
-        " FROM items_judged AS j WHERE j.reason IS NULL",
+        "SELECT j.order_id AS order_id, j.profile_id AS profile_id, j.ordered_at AS ordered_at"
+        ", j.is_return AS is_return, j.product_id AS product_id, j.category AS category"
+        ", j.subcategory AS subcategory, j.quantity AS quantity, j.price AS price"
+        ", j.unit_cost AS unit_cost FROM items_judged AS j WHERE j.reason IS NULL",
     )
     warehouse.create_view_as(
         ITEMS_QUARANTINE,
@@ -208,7 +217,8 @@ def _judged(spec: OrdersSpec) -> str:
         f", CAST({signed.format('o.gross')} AS {MONEY}) AS gross, o.discount AS discount,"
         " o.refund AS refund"
         f", CAST({signed.format('o.margin')} AS {MONEY}) AS margin"
-        ", o.ll_return AS is_return, o.channel AS channel, CASE"
+        ", o.shipping AS shipping, o.ll_return AS is_return, o.channel AS channel"
+        ", o.delivery AS delivery, CASE"
         " WHEN o.ll_cancelled THEN 'cancelled'"
         " WHEN o.customer_id IS NULL THEN 'missing_customer'"
         " WHEN t.customer_id IS NOT NULL THEN 'test_account'"
