@@ -203,7 +203,7 @@ def habits_pack(timezone: str = "UTC") -> FeaturePack:
             ),
             DerivedColumn(
                 "log_aov",
-                "ln(1 + greatest(aov_730d, 0))",
+                "ln(CASE WHEN aov_730d > 0 THEN 1 + aov_730d WHEN aov_730d <= 0 THEN 1 END)",
                 "log of currency",
                 "natural logarithm of 1 + net revenue an order of the last 730 days; NULL without",
                 type="DOUBLE",
