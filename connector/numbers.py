@@ -7,6 +7,8 @@ and its unit are never parted at the end of a line.
 
 from __future__ import annotations
 
+import math
+
 NBSP = "\u00a0"
 MINUS = "\u2212"
 NONE = "\u2013"
@@ -19,6 +21,11 @@ FINEST_DIGITS = 6
 def count(n: float) -> str:
     """A whole number, such as ``12,345``."""
     return minus(f"{n:,.0f}")
+
+
+def short_of(n: float) -> str:
+    """A number that is held against a threshold, rounded down: 19.6 must not read as the 20."""
+    return count(math.floor(n))
 
 
 def signed(n: float) -> str:

@@ -116,8 +116,6 @@ def plan(
         if people:
             plans.show_people(made, people)
         plans.show_next(made, out)
-    for one in made.header.unreadable:
-        typer.echo(f"{one.destination} is left out of this plan: {one.as_error()}", err=True)
     if made.header.unreadable:
         raise typer.Exit(made.header.unreadable[0].exit_code)
 

@@ -25,10 +25,13 @@ from connector.cli import findings, plans, runs, screen
 from connector.cli.context import progress
 from connector.demo import contacts, outcomes, shop, story
 from connector.errors import LiftlineError
+from connector.numbers import minus
 from connector.pipeline import prove
 from connector.pipeline.check import check
 from connector.pipeline.project import Project
+from connector.report.format import spoken_per_person
 from connector.report.terminal import render_terminal
+from connector.report.words import metric_label, unit_of
 
 MARK = ".liftline-demo"
 """Marks a folder that the demo may empty."""
@@ -120,7 +123,7 @@ def run_demo(folder: Path, n_customers: int) -> None:
             path = prove.write_report(project, data)
             steps.clear()
         render_terminal(data, out)
-        _show_truth(out, data.lifts, advance.true_effects)
+        _show_truth(out, data.lifts, advance.true_effects, data.currency)
         traffic = _tell(url, "traffic")
     out.rule("[bold]Done")
     out.print(
@@ -192,7 +195,7 @@ def _assignments(project: Project) -> Any:  # noqa: ANN401 - an Arrow table
         ).to_arrow_table()
 
 
-def _show_truth(out: Any, lifts: Sequence[Any], truth: Any) -> None:  # noqa: ANN401
+def _show_truth(out: Any, lifts: Sequence[Any], truth: Any, currency: str) -> None:  # noqa: ANN401
     """What the simulation knows and a real shop never does, beside what was measured."""
     made = screen.table(
         "The truth, which only a simulation knows",
@@ -206,14 +209,15 @@ def _show_truth(out: Any, lifts: Sequence[Any], truth: Any) -> None:  # noqa: AN
         true = {"sum": effect.revenue_per_person, "share": effect.conversion}.get(lift.kind)
         if true is None:
             continue
-        d = lift.difference
-        inside = "yes" if d.low <= true <= d.high else "no"
+        d, unit = lift.difference, unit_of(lift.kind, currency)
+        said = spoken_per_person(d, unit=unit.per_person, scale=unit.scale, digits=unit.digits)
         made.add_row(
             lift.campaign,
-            lift.metric,
-            f"{d.estimate:+.3f}",
-            f"{d.low:+.3f} to {d.high:+.3f}",
-            f"{true:+.3f}",
-            inside,
+            f"{metric_label(lift)}, {unit.per_person}",
+            said.estimate,
+            f"{said.low} to {said.high}",
+            minus(f"{true * unit.scale:+.{unit.digits}f}"),
+            "yes" if d.low <= true <= d.high else "no",
         )
+    out.print()
     out.print(made)

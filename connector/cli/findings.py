@@ -10,7 +10,7 @@ from rich.text import Text
 
 from connector.cli.screen import MARKS, console, say, subject, table
 from connector.domain import Arm, Level
-from connector.numbers import NONE, count, gain, percent, several
+from connector.numbers import NONE, count, gain, percent, several, short_of
 from connector.pipeline.prospects import TWO_YEARS, consequence
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _show_prospects(
             count(p.n_eligible),
             count(p.n_weekly),
             count(p.n_holdout),
-            count(p.buyers),
+            short_of(p.buyers),
             NONE if p.lift is None or p.impossible else gain(p.lift),
             _away(p),
         )

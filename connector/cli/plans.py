@@ -22,7 +22,7 @@ from connector.cli.screen import (
 from connector.domain import Kind, Level
 from connector.numbers import NONE, several
 from connector.report.format import span
-from connector.report.words import left_out
+from connector.report.words import LISTS, left_out, phrase
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +53,7 @@ def show_plan(plan: Plan, *, passed: bool = False) -> None:
         f"[bold]{header.project}[/bold]  {header.plan_id}, as of {header.as_of:%Y-%m-%d %H:%M} UTC"
     )
     out.print()
+    _show_remarks(out, header)
     _show_campaigns(out, header)
     _show_lists(out, header)
     _show_properties(out, header)
@@ -69,6 +70,17 @@ def show_plan(plan: Plan, *, passed: bool = False) -> None:
         show_guards(out, header.guards)
     elif header.is_empty:
         out.print(Text("Nothing to change.", style="bold green"))
+
+
+def _show_remarks(out: Console, header: Header) -> None:
+    """Destinations that the plan cannot do its work for."""
+    for one in header.unreadable:
+        left = "could not be read, so this plan leaves it as it is but for explicit withdrawals."
+        message = f"{left} {one.message} {one.hint}".strip()
+        say(out, *MARKS[Level.ERROR], subject(one.destination, message))
+    for gone in header.abandoned:
+        hint = Text(f"→ {gone.hint}", style="dim")
+        say(out, *MARKS[Level.WARNING], subject(gone.destination, gone.message), hint)
 
 
 def _show_campaigns(out: Console, header: Header) -> None:
@@ -108,22 +120,27 @@ def _show_lists(out: Console, header: Header) -> None:
         for name, is_there in (
             ("held\nback", any(a.held for a in header.audiences)),
             ("not\nours", any(a.foreign for a in header.audiences)),
+            ("taken\noff", any(a.taken_off for a in header.audiences)),
         )
         if is_there
     ]
     numbers = ("before", "joins", "leaves", "after", *extra)
     made = table("Lists", "destination", "list", *numbers, "", numbers=numbers)
     for a in header.audiences:
-        further = {"held\nback": a.held, "not\nours": a.foreign}
+        further = {"held\nback": a.held, "not\nours": a.foreign, "taken\noff": a.taken_off}
         made.add_row(
             a.destination,
             a.name,
             *(count(n) for n in (a.before, a.joins, a.leaves, a.after)),
             *(count(further[name]) for name in extra),
-            "" if a.status == "kept" else a.status,
+            "" if a.status == "kept" else phrase(LISTS, a.status).title,
         )
     if made.row_count:
         out.print(made)
+    if taken_off := sum(a.taken_off for a in header.audiences):
+        people = several(taken_off, "person was", "people were")
+        again = "Whoever still belongs there joins again."
+        out.print(Text(f"{people} taken off at the destination, not by us. {again}", style="dim"))
 
 
 def _show_properties(out: Console, header: Header) -> None:

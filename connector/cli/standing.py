@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from connector.cli.screen import console, count, say, show_guards, table, utc
+from connector.cli.screen import console, count, say, show_guards, subject, table, utc
 from connector.numbers import several
 from connector.pipeline.waiting import age
 from connector.plan.document import Guard
@@ -41,6 +41,9 @@ def _show_waiting(out: Console, found: Mapping[str, Any]) -> None:
     """The plan that nobody has applied, and runs that did not come to their end."""
     plan, runs = found["waiting_plan"], found["unfinished_runs"]
     out.print()
+    for name in found["abandoned"]:
+        gone = "the configuration does not name it any more, but people of ours are still there;"
+        say(out, "!", "yellow", subject(name, f"{gone} `liftline plan` says what to do."))
     if plan is None and not runs:
         out.print("Nothing waits.\n")
         return

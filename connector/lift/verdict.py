@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from connector.errors import ModelError
 from connector.lift.intervals import Interval
-from connector.numbers import difference_digits, level, percent
+from connector.numbers import difference_digits, level, percent, short_of
 
 DIRECTIONAL_FROM = 20.0
 """Expected buyers in the smaller arm below which nothing is said."""
@@ -122,7 +122,7 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
     if buyers < DIRECTIONAL_FROM:
         return Judgement(
             Verdict.NOT_ENOUGH_DATA,
-            f"Only about {buyers:.0f} buyers can be expected in the smaller group; "
+            f"Only about {short_of(buyers)} buyers can be expected in the smaller group; "
             f"nothing can be said below {DIRECTIONAL_FROM:.0f}.",
         )
     spoken = unit.say(difference)
@@ -136,8 +136,9 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
         )
         return Judgement(
             Verdict.DIRECTIONAL_ONLY,
-            f"It points {way}, no more than that: {spoken}, but only about {buyers:.0f} buyers can "
-            f"be expected in the smaller group, and a verdict needs {VERDICT_FROM:.0f}.",
+            f"It points {way}, no more than that: {spoken}, but only about {short_of(buyers)}"
+            f" buyers can be expected in the smaller group, and a verdict needs"
+            f" {VERDICT_FROM:.0f}.",
         )
     if difference.low > 0:
         return Judgement(Verdict.WIN, f"Treated people brought more: {spoken}.")

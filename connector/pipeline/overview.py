@@ -34,11 +34,19 @@ def overview(project: Project) -> dict[str, Any]:
         }
     )
     waiting = waiting_plan(project)
+    held_there = {
+        row["destination"]
+        for name in ("lists", "records")
+        for row in tables[name].to_pylist()
+        if row["people"] or row["unconfirmed"]
+    }
+    abandoned = sorted(held_there - project.config.destinations.keys())
     return {
         "project": project.config.project.name,
         "now": project.now.isoformat(),
         "waiting_plan": waiting[0].to_json() if waiting else None,
         "global_holdout": held.name if (held := project.config.holdouts.global_) else None,
+        "abandoned": abandoned,
         "unfinished_runs": unfinished_runs(project),
         "last_run": runs[0] if runs else None,
         **{name: table.to_pylist() for name, table in tables.items()},

@@ -13,7 +13,7 @@ from connector.config import Config
 from connector.domain import Finding, Level
 from connector.lift.metrics import MetricKind
 from connector.lift.verdict import DIRECTIONAL_FROM, VERDICT_FROM
-from connector.numbers import gain, money, percent
+from connector.numbers import gain, money, percent, short_of
 from connector.pipeline.detectable import Basis, Prospect
 from connector.report.words import ARMS, mean_text, phrase
 
@@ -88,7 +88,7 @@ def _per_person(p: Prospect, value: float, config: Config) -> str:
 
 def _verdict(p: Prospect) -> str:
     """The verdict's thresholds, which are on expected buyers."""
-    buyers = f"About {p.buyers:,.0f} buyers can be expected in the smaller group"
+    buyers = f"About {short_of(p.buyers)} buyers can be expected in the smaller group"
     if p.buyers < DIRECTIONAL_FROM:
         return (
             f"{buyers}: no verdict is possible (it takes {DIRECTIONAL_FROM:.0f} to say anything)."

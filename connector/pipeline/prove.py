@@ -162,6 +162,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         campaigns=report_rows.campaigns(config, plan, windows),
         deliveries=report_rows.deliveries(summary),
         issues=report_rows.issues(project, last),
+        remarks=report_rows.remarks(plan, summary),
         # What holds the plan that waits is told with it, not once more of the run that tried it.
         guards=report_rows.guards(state, plan, summary)
         if last and not (waiting and waiting[0].plan_id == last["plan_id"])

@@ -144,6 +144,7 @@ def campaigns(
                 held=row["held"],
                 foreign=row["foreign"],
                 status=row["status"],
+                taken_off=row.get("taken_off", 0),
             )
         )
     rows = []
@@ -194,6 +195,25 @@ def deliveries(summary: Mapping[str, Any] | None) -> tuple[sent.DeliveryRow, ...
             error=one["error"],
         )
         for one in summary["apply"]["destinations"]
+    )
+
+
+def remarks(
+    plan: Mapping[str, Any], summary: Mapping[str, Any] | None
+) -> tuple[sent.RemarkRow, ...]:
+    """Destinations that could not be read while planning, and those no longer configured."""
+    told = {one.destination for one in deliveries(summary) if one.error}
+    unread = "It could not be read, so nothing but explicit withdrawals was planned for it."
+    return (
+        *(
+            sent.RemarkRow(one["destination"], f"{unread} {one['message']}", one["hint"])
+            for one in plan.get("unreadable", ())
+            if one["destination"] not in told
+        ),
+        *(
+            sent.RemarkRow(one["destination"], one["message"], one["hint"])
+            for one in plan.get("abandoned", ())
+        ),
     )
 
 

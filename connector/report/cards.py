@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from connector.numbers import short_of
 from connector.report import charts
 from connector.report.data import ReportData
 from connector.report.format import (
@@ -218,7 +219,7 @@ def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
     if lift.expected_buyers is not None:
         yield Phrase(
             "Expected buyers",
-            f"{count(lift.expected_buyers)} (a verdict needs {count(rules.verdict_from)})",
+            f"{short_of(lift.expected_buyers)} (a verdict needs {count(rules.verdict_from)})",
         )
     broken = lift.srm_p is not None and lift.srm_p < rules.srm_below
     fair = "the split is broken" if broken else "as drawn"

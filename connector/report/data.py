@@ -16,7 +16,14 @@ from connector.errors import LiftlineError
 from connector.report.codec import decode, encode_fields
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 from connector.report.people import RfmSummary, SegmentRow, money_of_group
-from connector.report.sent import CampaignRow, DeliveryRow, GuardRow, IssueRow, WaitingPlan
+from connector.report.sent import (
+    CampaignRow,
+    DeliveryRow,
+    GuardRow,
+    IssueRow,
+    RemarkRow,
+    WaitingPlan,
+)
 
 UNREADABLE = "unreadable_"
 """What the reason of a row begins with that holds a value which could not be read."""
@@ -121,6 +128,7 @@ class ReportData:
         campaigns: In the configuration's order.
         deliveries: One a destination; empty when nothing was sent yet.
         issues: Grouped by cause.
+        remarks: Destinations that could not be read, or are no longer configured.
         guards: Those that tripped.
         quality: The data's health.
         lifts: Every campaign, epoch, metric and comparison.
@@ -143,6 +151,7 @@ class ReportData:
     campaigns: tuple[CampaignRow, ...] = ()
     deliveries: tuple[DeliveryRow, ...] = ()
     issues: tuple[IssueRow, ...] = ()
+    remarks: tuple[RemarkRow, ...] = ()
     guards: tuple[GuardRow, ...] = ()
     quality: QualitySummary = QualitySummary()
     lifts: tuple[LiftRow, ...] = ()

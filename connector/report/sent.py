@@ -20,7 +20,8 @@ class AudienceRow:
         leaves: Left with this run.
         held: Wanted, but blocked since an earlier refusal or without a record at the vendor.
         foreign: Members that were on it before us; never touched.
-        status: ``new``, ``adopted``, ``kept`` or ``deleted``.
+        status: ``new``, ``adopted``, ``kept``, ``deleted`` or ``unreadable``.
+        taken_off: People whom somebody else took off it since the run before.
     """
 
     destination: str
@@ -32,6 +33,7 @@ class AudienceRow:
     held: int = 0
     foreign: int = 0
     status: str = "kept"
+    taken_off: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,21 @@ class IssueRow:
     code: str
     message: str
     people: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemarkRow:
+    """A destination that the run could do nothing, or not everything, for.
+
+    Attributes:
+        destination: Its name.
+        message: Why.
+        hint: What to do; may be empty.
+    """
+
+    destination: str
+    message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from connector.numbers import short_of
 from connector.report.data import ReportData
 from connector.report.format import count, local_day, moment, several, spoken
 from connector.report.lift import Estimate, LiftRow, Rules
@@ -181,8 +182,8 @@ def _too_early(lift: LiftRow, data: ReportData) -> str:
         return "too few buyers so far to say."
     least = count(data.rules.directional_from)
     return (
-        f"too few buyers so far to say: about {count(lift.expected_buyers)} in the smaller group,"
-        f" and nothing is said below {least}."
+        f"too few buyers so far to say: about {short_of(lift.expected_buyers)} in the smaller"
+        f" group, and nothing is said below {least}."
     )
 
 

@@ -142,11 +142,18 @@ class _Painter:
                 self._row(table, count(issue.people), issue.destination, said)
             self._console.print(table)
         self._not_addressed()
-        if data.waiting or data.guards or any(delivery.error for delivery in data.deliveries):
+        if (
+            data.remarks
+            or data.waiting
+            or data.guards
+            or any(delivery.error for delivery in data.deliveries)
+        ):
             self._console.print()
         for delivery in data.deliveries:
             if delivery.error:
                 self._say(f"{delivery.destination} was given up. {delivery.error}", "bold red")
+        for remark in data.remarks:
+            self._say(f"{remark.destination}: {remark.message} {remark.hint}".rstrip(), "bold red")
         if waiting := story.waiting_line(data):
             self._say(waiting, "bold yellow")
         for guard in data.waiting.guards if data.waiting else ():

@@ -173,6 +173,7 @@ LISTS = _table(
     adopted=("adopted", "found at the destination; its own members are left alone"),
     kept=("kept", ""),
     deleted=("deleted there", "somebody deleted it at the destination"),
+    unreadable=("not read", "the destination could not be read; nothing was changed"),
 )
 
 LEVELS = _table(

@@ -23,6 +23,7 @@ from connector.plan.document import (
     Plan,
     RecordsPlan,
 )
+from connector.plan.remarks import Abandoned, Unreadable
 
 AT = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
 
@@ -34,7 +35,7 @@ def header() -> Header:
         config_digest="d", currency="EUR",
         audiences=(
             AudiencePlan("hubspot", "northwind-home | winback", "winback", "treatment",
-                         41_829, 12_116, 1_128, 25, 3, "kept"),
+                         41_829, 12_116, 1_128, 25, 3, "kept", taken_off=17),
             AudiencePlan("hubspot", "northwind-home | vip_early", "vip_early", "treatment",
                          0, 992, 0, 0, 0, "new"),
         ),
@@ -50,6 +51,8 @@ def header() -> Header:
         guards=(Guard("removals_above", "hubspot: northwind-home | winback",
                       "1,128 of 3,000 people would leave."),),
         segments={}, n_changes=129_985,
+        unreadable=(Unreadable("mailer", 10, "mailer: no answer after 5 tries.", "Run again."),),
+        abandoned=(Abandoned("old_crm", 1_204, (), "it holds 1,204 people.", "Put it back."),),
         quality=({"table": "in_orders", "measure": "unreadable_gross", "n": 17},),
     )  # fmt: skip
 
@@ -73,6 +76,10 @@ def test_a_plan_fits_its_window_without_a_broken_name(shown, columns):
     assert "7,381 7,000 never gave consent, 381 withdrew consent" in " ".join(told.split())
     assert "17 with an unreadable gross" in told
     assert "removals_above" in told
+    words = " ".join(told.split())
+    assert "mailer could not be read, so this plan leaves it as it is" in words
+    assert "old_crm it holds 1,204 people. → Put it back." in words
+    assert "17 people were taken off at the destination, not by us." in words
 
 
 def test_columns_that_would_be_empty_are_left_out(shown):
@@ -144,7 +151,8 @@ def test_issues_say_the_cause_and_what_happens_next(shown):
 def test_one_change_is_no_changes(shown):
     found = {
         "project": "p", "now": "2026-03-02T07:00:00+00:00", "last_run": None,
-        "global_holdout": None, "unfinished_runs": [], "lists": [], "records": [], "arms": [],
+        "global_holdout": None, "abandoned": ["mailer"],
+        "unfinished_runs": [], "lists": [], "records": [], "arms": [],
         "waiting_plan": {
             "plan_id": "plan-1", "status": "planned", "n_changes": 1, "replaced": 0,
             "created_at": "2026-03-02T05:00:00+00:00", "expires_at": "2026-03-03T05:00:00+00:00",
@@ -152,5 +160,6 @@ def test_one_change_is_no_changes(shown):
         },
     }  # fmt: skip
     told = " ".join(shown(standing.show_status, found).split())
+    assert "mailer the configuration does not name it any more" in told
     assert "plan-1 1 change, made 2 hours ago; not applied" in told
     assert "liftline apply until 2026-03-03 05:00 UTC" in told

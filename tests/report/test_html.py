@@ -11,7 +11,7 @@ from connector.report import html
 from connector.report.data import FindingRow, QualitySummary, TableRow
 from connector.report.html import SECTIONS, render_html, write_html
 from connector.report.people import RfmGroup, SegmentRow
-from connector.report.sent import CampaignRow, DeliveryRow, GuardRow, IssueRow
+from connector.report.sent import CampaignRow, DeliveryRow, GuardRow, IssueRow, RemarkRow
 from tests.report import sample
 from tests.report.page import Node, parse
 from tests.report.test_story import VERDICTS
@@ -251,6 +251,21 @@ def test_a_held_run_shows_its_numbers_as_planned():
     assert "This held the last run." in text
     assert "nothing of this has been carried out" in text
     assert "Lists at the destinations after this run" not in text
+
+
+def test_destinations_that_nothing_could_be_done_for_are_told():
+    data = sample.sample()
+    remark = RemarkRow("old_crm", "The ledger holds 1,204 people there.", "Put it back.")
+    text = parse(render_html(dataclasses.replace(data, remarks=(remark,)))).text
+    assert "old_crm: The ledger holds 1,204 people there. Put it back." in text
+    assert "Taken off" not in text
+    first, *others = data.campaigns
+    lists = (dataclasses.replace(first.audiences[0], taken_off=17),)
+    taken = (dataclasses.replace(first, audiences=lists), *others)
+    page = parse(render_html(dataclasses.replace(data, campaigns=taken)))
+    (table,) = [t for t in page.all("table") if "Lists at the destinations" in t.text]
+    assert [c.text for c in table.all("tr")[1].all("td")][-2:] == ["17", "kept"]
+    assert "people whom somebody else took off the list" in page.text
 
 
 def test_why_a_return_is_not_told():
