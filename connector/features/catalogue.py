@@ -4,9 +4,10 @@ A pack is on when its tables are mapped, and a feature when its columns are: a p
 shop that never told its discounts would be a column of zeros that looks like knowledge. What is off
 is told as a notice, not as an error.
 
-Of what is on, features that take one more aggregate in a scan are always computed. Those that take
-a step of their own (a :class:`~connector.features.pack.Level`) are computed when something asks for
-them by name: sorting ten million orders for gaps that nobody reads would double the run.
+Of what is on, a run computes what something asks for by name. A pack that the configuration names
+is computed whole, but for features that take a step of their own (a
+:class:`~connector.features.pack.Level`): sorting ten million orders for gaps that nobody reads
+would double the run.
 """
 
 from __future__ import annotations
@@ -63,8 +64,10 @@ PACKS: Mapping[str, Callable[[Settings], tuple[FeaturePack, ...]]] = {
 DEFAULT_PACKS = tuple(name for name in PACKS if name != "demographics")
 """What a configuration that names no packs gets, as far as its tables reach."""
 
-ALWAYS = ("rfm",)
-"""Packs that the RFM model reads."""
+ALWAYS = ("rfm", "orders")
+"""Packs that are on whatever a configuration names."""
+BASE = (rfm_pack(), orders_pack())
+"""Features that every run computes: the RFM model and the reports read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +139,35 @@ def available(
     return [pack for pack in kept if pack.names], notices
 
 
-def asked_for(packs: Sequence[FeaturePack], asked: Collection[str]) -> list[FeaturePack]:
-    """The packs without levels that nobody asks for.
+def asked_for(
+    packs: Sequence[FeaturePack], asked: Collection[str], *, named: Collection[str] = ()
+) -> list[FeaturePack]:
+    """What a run computes of the packs.
 
     Args:
         packs: Any packs.
         asked: Names that something reads; names that are no features are passed over.
+        named: Packs that the configuration names: all of their features but those of levels are
+            computed, asked for or not.
+
+    Returns:
+        The features asked for, all that they read, the plain ones of the packs named, and those of
+        :data:`BASE`.
     """
-    needed = set(asked)
     derived = {column.name: column for pack in packs for column in pack.derived}
     dear = {c.name for pack in packs for part in pack.levels for c in part.columns}
+    for _ in derived:
+        # What reads a level costs that level, whatever pack it is in.
+        dear |= {name for name, column in derived.items() if words(column.expression) & dear}
+    plain = {name for pack in packs if pack.name in named for name in pack.names} - dear
+    base = {name for pack in BASE for name in pack.names}
+    needed = set(asked) | plain | base
     queue = [name for name in needed if name in derived]
     while queue:
-        for name in words(derived[queue.pop()].expression) - needed:
-            needed.add(name)
-            if name in derived:
-                queue.append(name)
-    idle = dear - needed
-    # A derived feature that reads a level nobody asked for is not computed either.
-    found = True
-    while found:
-        more = {n for n, c in derived.items() if n not in idle and words(c.expression) & idle}
-        found = bool(more)
-        idle |= more
-    kept = [pack.keeping(frozenset(pack.names) - idle) for pack in packs]
+        new = words(derived[queue.pop()].expression) - needed
+        needed |= new
+        queue += [name for name in new if name in derived]
+    kept = [pack.keeping(frozenset(pack.names) & needed) for pack in packs]
     return [pack for pack in kept if pack.names]
 
 
