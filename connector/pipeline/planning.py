@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import load_specs
+from connector.domain import Stage
 from connector.pipeline.activation import Activation, Progress, silent
 from connector.pipeline.inspection import Inspection, inspect_audiences, look_up
 from connector.pipeline.known import load_state
 from connector.pipeline.reconciliation import reconcile
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
+from connector.plan.remarks import Abandoned, Unreadable
 from connector.state.database import State, utc_text
 from connector.state.journal import Journal
 
@@ -55,8 +57,9 @@ def make_plan(
         header_extra: More fields of the header (quality, migration, model versions, table counts).
         progress: Told what goes on.
 
-    Raises:
-        DestinationError: A vendor cannot be read, so that the plan would be half-known.
+    Returns:
+        The plan. A destination that cannot be read is left out of it but for explicit withdrawals,
+        and named in its header.
     """
     journal = Journal(state)
     digest = holdouts.check_salt(state.get("salt_digest"), activation.salt)
@@ -73,6 +76,7 @@ def make_plan(
         global_draw=activation.global_draw,
         as_of=as_of,
     )
+    _postpone_arms(con, inspection.unreadable)
     desired.build_want_memberships(con)
     desired.build_want_records(
         con,
@@ -81,6 +85,7 @@ def make_plan(
         global_holdout=activation.global_draw.campaign if activation.global_draw else None,
     )
     diff.build_changes(con)
+    _leave_out(con, inspection.unreadable)
     _build_advances(con, activation, as_of=as_of)
 
     capabilities = {name: d.capabilities for name, d in activation.destinations.items()}
@@ -123,7 +128,12 @@ def make_plan(
         fields={
             name: [dataclasses.asdict(one) for one in fields]
             for name, fields in activation.fields.items()
+            if name not in inspection.unreadable
         },
+        unreadable=tuple(
+            Unreadable.of(name, error) for name, error in sorted(inspection.unreadable.items())
+        ),
+        abandoned=tuple(_abandoned(con)),
         **(header_extra or {}),
     )
     plan = document.write_plan(con, folder / plan_id, header)
@@ -170,6 +180,69 @@ def _audience_plans(
         )
         for one in summary.audience_plans(con, inspection.statuses)
     ]
+
+
+def _postpone_arms(con: duckdb.DuckDBPyConnection, unreadable: Collection[str]) -> None:
+    """Draw nobody for a campaign that reaches none of its destinations in this run.
+
+    The clock of whoever is drawn starts; here nothing would be sent to them, and of people whom the
+    vendor may know or not it is not even certain that they are eligible.
+    """
+    if unreadable:
+        con.execute(
+            """
+            DELETE FROM arms WHERE is_new AND campaign IN (
+                SELECT campaign FROM cfg_targets GROUP BY campaign
+                HAVING bool_and(list_contains($unreadable, destination))
+            )
+            """,
+            {"unreadable": list(unreadable)},
+        )
+
+
+def _leave_out(con: duckdb.DuckDBPyConnection, unreadable: Collection[str]) -> None:
+    """Leave destinations as they are, but for explicit withdrawals: these need no reading.
+
+    Here and not before the difference: what is wanted there still says which of a person's
+    addresses must stay.
+    """
+    if unreadable:
+        named = {"unreadable": list(unreadable)}
+        of_these = "list_contains($unreadable, destination)"
+        con.execute(f"DELETE FROM changes WHERE {of_these} AND stage <> {Stage.WITHDRAW:d}", named)
+        con.execute(f"DELETE FROM released WHERE {of_these}", named)
+        con.execute(f"DELETE FROM held WHERE {of_these}", named)
+
+
+def _abandoned(con: duckdb.DuckDBPyConnection) -> Iterator[Abandoned]:
+    """Destinations that the configuration names no more, and whom the ledger holds there."""
+    for destination, people, names in con.execute(
+        """
+        WITH there AS (
+            SELECT m.destination, m.match_key, a.name
+            FROM st_memberships m
+            LEFT JOIN st_audiences a ON a.destination = m.destination
+                AND a.audience_id = m.audience_id
+            WHERE m.presence <> 'no'
+            UNION ALL
+            SELECT destination, match_key, NULL FROM st_records WHERE presence <> 'no'
+        )
+        SELECT t.destination, count(DISTINCT t.match_key),
+            coalesce(list_sort(list(DISTINCT t.name) FILTER (t.name IS NOT NULL)), [])
+        FROM there t ANTI JOIN cfg_destinations d ON d.destination = t.destination
+        GROUP BY t.destination ORDER BY t.destination
+        """
+    ).fetchall():
+        where = f", on {', '.join(names)}" if names else ""
+        yield Abandoned(
+            destination=destination,
+            people=people,
+            lists=tuple(names),
+            message=f"the configuration does not name it any more, but the ledger holds {people:,}"
+            f" people there{where}. Nothing is sent to them, withdrawals included.",
+            hint=f"Put destinations.{destination} back, without properties and in no campaign's"
+            " `to`, and sync: everybody is taken off. Then remove it.",
+        )
 
 
 def _build_advances(

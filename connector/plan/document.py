@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.errors import PlanError, StalePlanError
 from connector.plan.diff import COLUMNS, ORDER
+from connector.plan.remarks import Abandoned, Unreadable
 
 if TYPE_CHECKING:
     import duckdb
@@ -163,6 +164,8 @@ class Header:
     model_versions: Mapping[str, int] = field(default_factory=dict)
     table_counts: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    unreadable: tuple[Unreadable, ...] = ()
+    abandoned: tuple[Abandoned, ...] = ()
     n_changes: int = 0
     format: int = FORMAT
 
@@ -203,6 +206,10 @@ class Header:
         values["campaigns"] = tuple(CampaignPlan(**c) for c in values["campaigns"])
         values["efforts"] = tuple(Effort(**e) for e in values["efforts"])
         values["guards"] = tuple(Guard(**g) for g in values["guards"])
+        values["unreadable"] = tuple(Unreadable(**u) for u in values.get("unreadable", ()))
+        values["abandoned"] = tuple(
+            Abandoned(**{**a, "lists": tuple(a["lists"])}) for a in values.get("abandoned", ())
+        )
         for name in ("quality", "migration"):
             values[name] = tuple(values[name])
         return cls(**values)
