@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connector.numbers import short_of
+from connector.numbers import NBSP, short_of
 from connector.report.data import ReportData
 from connector.report.format import count, local_day, moment, several, spoken
 from connector.report.lift import Estimate, LiftRow, Rules
@@ -156,13 +156,13 @@ def _figures_sentence(lift: LiftRow, total: Estimate, currency: str, who: str) -
             low, high = said.high.lstrip("\u2212"), said.low.lstrip("\u2212")
         between = f"between {low} and {high} ({said.level})"
         if lift.kind == "sum":
-            return f"{who} earned {said.size} {unit.total} {more} than {against}, {between}."
+            return f"{who} earned {said.size}{NBSP}{unit.total} {more} than {against}, {between}."
         if lift.kind == "count":
             return f"{who} brought {said.size} {more} orders than {against}, {between}."
         more = "more" if lift.verdict == "win" else "fewer"
         goal = metric_label(lift)
         return f"{who} won {said.size} {more} people than {against} ({goal}), {between}."
-    figure = f"{said.estimate} {unit.total} against {against}, {between}"
+    figure = f"{said.estimate}{NBSP}{unit.total} against {against}, {between}"
     if lift.verdict == "flat":
         return f"{who} made no difference worth speaking of: {figure}."
     if lift.verdict == "directional_only":

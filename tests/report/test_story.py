@@ -71,12 +71,12 @@ def test_a_gain_and_a_loss_read_as_amounts():
     lift = dataclasses.replace(VERDICTS["win"], incremental=Estimate(4213, 1124, 7301, 0.95))
     said = story.lift_line(lift, report(), who="Win-back").text
     assert said == (
-        "Win-back earned 4,200 EUR more than sending nothing, between 1,100 and 7,300 (95\u00a0%)."
+        "Win-back earned 4,200\u00a0EUR more than sending nothing, between 1,100 and 7,300 (95\u00a0%)."
     )
     lift = dataclasses.replace(VERDICTS["loss"], incremental=Estimate(-4213, -7301, -1124, 0.95))
     said = story.lift_line(lift, report(), who="Win-back").text
     assert said == (
-        "Win-back earned 4,200 EUR less than sending nothing, between 1,100 and 7,300 (95\u00a0%)."
+        "Win-back earned 4,200\u00a0EUR less than sending nothing, between 1,100 and 7,300 (95\u00a0%)."
     )
 
 
