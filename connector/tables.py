@@ -9,7 +9,9 @@ UTC ``TIMESTAMP`` once mapped; money is ``DECIMAL(18, 2)`` in the shop's currenc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 MONEY = "DECIMAL(18, 2)"
 TIMESTAMP = "TIMESTAMP"
@@ -207,3 +209,31 @@ TABLES: dict[str, Table] = {
     )
 }
 """Every logical table by name."""
+
+EVENT_MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "page_view": ("Page Viewed", "Page", "Screen Viewed", "Screen"),
+        "search": ("Products Searched",),
+        "list_view": ("Product List Viewed", "Product List Filtered", "Category Viewed"),
+        "product_view": ("Product Viewed",),
+        "cart_add": ("Product Added",),
+        "cart_remove": ("Product Removed",),
+        "cart_view": ("Cart Viewed",),
+        "checkout": ("Checkout Started",),
+        "order": ("Order Completed",),
+        "wishlist_add": ("Product Added to Wishlist",),
+        "email_sent": ("Email Sent",),
+        "email_delivered": ("Email Delivered",),
+        "email_open": ("Email Opened",),
+        "email_click": ("Email Link Clicked", "Email Clicked"),
+        "email_bounce": ("Email Bounced",),
+    }
+)
+"""What an event can mean -> names of events that mean it, in any letter case.
+
+The names are those of Segment's specification; a configuration may replace the words of a meaning.
+Features speak of meanings only, since every shop and mailing system has its own words.
+"""
+
+ON_SITE = tuple(name for name in EVENT_MEANINGS if not name.startswith("email_"))
+"""Meanings of what happens during a visit of the site or the app."""

@@ -29,6 +29,7 @@ from connector.config.data import (
     Tables,
 )
 from connector.config.document import Document
+from connector.config.features import Features
 from connector.config.models import Models
 from connector.config.problems import InvalidConfigError, KeyPath
 from connector.config.stability import Stability
@@ -79,6 +80,7 @@ class Config(Section):
     identity: Identity = Identity()
     consent: Consent | None = None
     exclusion_lists: tuple[ExclusionList, ...] = ()
+    features: Features = Features()
     models: Models = Field(default_factory=lambda: Models.model_validate({}))
     stability: Stability = Stability()
     segments: Mapping[Name, Segment] = Field(default_factory=dict)

@@ -23,6 +23,7 @@ from connector.features.shares import (
     preferred_hour,
     ranked,
 )
+from connector.tables import ON_SITE
 
 TABLE, TIME = "clean_events", "occurred_at"
 EVENTS = Rows(TABLE, TIME)
@@ -33,17 +34,14 @@ CART_WEIGHT = 3
 INTEREST = "level_interest"
 PATHS = "level_paths"
 PATH_DAYS = 90
-ON_SITE = (
-    "r.meaning IN ('page_view', 'search', 'list_view', 'product_view', 'cart_add', 'cart_remove'"
-    ", 'cart_view', 'checkout', 'order', 'wishlist_add')"
-)
+_ON_SITE = f"r.meaning IN ({', '.join(repr(name) for name in ON_SITE)})"
 
 _VISITS = Level(
     "level_visits",
     "SELECT r.profile_id AS profile_id, r.session_id AS session_id, min(r.occurred_at) AS"
     " started_at, max(r.occurred_at) AS ended_at, count_if(r.meaning = 'product_view') AS n_views"
     ", count_if(r.meaning = 'cart_add') AS n_adds, count_if(r.meaning = 'order') AS n_orders"
-    f" FROM r WHERE {ON_SITE} AND r.session_id IS NOT NULL GROUP BY r.profile_id, r.session_id",
+    f" FROM r WHERE {_ON_SITE} AND r.session_id IS NOT NULL GROUP BY r.profile_id, r.session_id",
     (("r", EVENTS),),
 )
 _ABANDONED = Level(
@@ -100,7 +98,7 @@ def browse_pack(
                 "days_between(max(occurred_at), as_of)",
                 "days",
                 "whole days since the last event on the site or in the app",
-                where=ON_SITE.replace("r.", ""),
+                where=_ON_SITE.replace("r.", ""),
                 empty="NULL",
             ),
         ),
@@ -142,7 +140,7 @@ def browse_pack(
                 "preferred_visit_hour",
                 EVENTS,
                 zone=timezone,
-                where=ON_SITE,
+                where=_ON_SITE,
                 meaning="hour of most events on the site",
             ),
         ),
@@ -269,7 +267,7 @@ def _paths() -> tuple[LevelColumns, ...]:
         "level_steps",
         f"SELECT r.profile_id AS profile_id, r.occurred_at AS occurred_at, r.meaning AS meaning"
         f", lag(r.meaning) {order} ASC) AS before, lag(r.meaning, 2) {order} ASC) AS earlier"
-        f" FROM r WHERE {ON_SITE} AND r.session_id IS NOT NULL"
+        f" FROM r WHERE {_ON_SITE} AND r.session_id IS NOT NULL"
         f" AND r.occurred_at >= add_days(as_of, -{PATH_DAYS})",
         (("r", EVENTS),),
     )

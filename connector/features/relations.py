@@ -6,6 +6,8 @@ from connector.features.pack import FeatureColumn, FeaturePack, LevelColumns, Ro
 from connector.features.shares import counted, favourite, most_often, needing, ranked
 
 YEAR = 365
+_SOLVED = "closed_at < as_of"
+"""A ticket that was solved later was open at an earlier instant, and nobody had judged it."""
 
 
 def support_pack() -> FeaturePack:
@@ -20,7 +22,7 @@ def support_pack() -> FeaturePack:
                 "count(*)",
                 "tickets",
                 "tickets that are open",
-                where="closed_at IS NULL",
+                where=f"NOT coalesce({_SOLVED}, FALSE)",
                 needs=("tickets.closed_at",),
             ),
             *(
@@ -42,7 +44,7 @@ def support_pack() -> FeaturePack:
             ),
             FeatureColumn(
                 f"mean_resolution_hours_{YEAR}d",
-                "avg(seconds_between(opened_at, closed_at)) / 3600",
+                f"avg(CASE WHEN {_SOLVED} THEN seconds_between(opened_at, closed_at) END) / 3600",
                 "hours",
                 f"mean time to solve the tickets opened in the last {YEAR} days; NULL without a"
                 " solved one",
@@ -53,7 +55,7 @@ def support_pack() -> FeaturePack:
             ),
             FeatureColumn(
                 f"mean_satisfaction_{YEAR}d",
-                "avg(satisfaction)",
+                f"avg(CASE WHEN {_SOLVED} THEN satisfaction END)",
                 "the help desk's scale",
                 f"mean verdict on the solved tickets opened in the last {YEAR} days",
                 window_days=YEAR,

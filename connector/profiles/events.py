@@ -15,14 +15,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 from connector.ports import Warehouse
 from connector.profiles.duplicates import deduplicate
 from connector.profiles.products import load_categories
 from connector.profiles.quarantine import quarantine_sql
 from connector.profiles.spec import Duplicates, StepReport
-from connector.tables import EVENTS, LOYALTY, SOCIAL, TICKETS, Table
+from connector.tables import (
+    EVENT_MEANINGS,
+    EVENTS,
+    LOYALTY,
+    ON_SITE,
+    SOCIAL,
+    TICKETS,
+    Table,
+)
 from connector.warehouse.render import literal, quote
 
 NOT_QUARANTINED = (
@@ -34,37 +41,6 @@ NOT_QUARANTINED = (
     "anonymous",
 )
 """Reasons that are no fault of a row."""
-
-MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "page_view": ("Page Viewed", "Page", "Screen Viewed", "Screen"),
-        "search": ("Products Searched",),
-        "list_view": ("Product List Viewed", "Product List Filtered", "Category Viewed"),
-        "product_view": ("Product Viewed",),
-        "cart_add": ("Product Added",),
-        "cart_remove": ("Product Removed",),
-        "cart_view": ("Cart Viewed",),
-        "checkout": ("Checkout Started",),
-        "order": ("Order Completed",),
-        "wishlist_add": ("Product Added to Wishlist",),
-        "review": ("Product Reviewed",),
-        "share": ("Product Shared", "Cart Shared"),
-        "email_sent": ("Email Sent",),
-        "email_delivered": ("Email Delivered",),
-        "email_open": ("Email Opened",),
-        "email_click": ("Email Link Clicked", "Email Clicked"),
-        "email_bounce": ("Email Bounced",),
-        "email_spam": ("Email Marked as Spam",),
-        "unsubscribe": ("Unsubscribed", "Email Unsubscribed"),
-    }
-)
-"""Meaning -> names of events that have it, in any letter case; those of Segment's specification."""
-
-ON_SITE = (
-    *("page_view", "search", "list_view", "product_view", "cart_add", "cart_remove", "cart_view"),
-    *("checkout", "order", "wishlist_add"),
-)
-"""Meanings of what happens during a visit of the shop."""
 
 FIRST_EVENT = datetime(1995, 1, 1, tzinfo=UTC)
 """Before it there were no shops on the web; 1970 is how a broken clock says nothing."""
@@ -86,7 +62,7 @@ class EventsSpec:
             device; empty: an event without a customer is nobody's.
     """
 
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MEANINGS)
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EVENT_MEANINGS)
     aliases: Mapping[str, str] = field(default_factory=dict)
     from_properties: tuple[str, ...] = ()
     session_gap_minutes: int = 30

@@ -256,12 +256,12 @@ CASES = [
     (
         "report: {out: ./out/report.html}",
         "report: {out: ./out/report.html}\ncampagins: {}",
-        "shop.yaml:90: campagins: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, models, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'campaigns'?",
+        "shop.yaml:90: campagins: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'campaigns'?",
     ),
     (
         "holdouts:",
         "holdout:",
-        "shop.yaml:79: holdout: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, models, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'holdouts'?",
+        "shop.yaml:79: holdout: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'holdouts'?",
     ),
     (
         '  assign: {salt: "${HOLDOUT_SALT}"}',
