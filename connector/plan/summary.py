@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connector.domain import BillingUnit, Capabilities, Stage
+from connector.numbers import gain, money, percent
 from connector.plan.document import AudiencePlan, CampaignPlan, Effort, Guard, RecordsPlan
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ def tripped_guards(
                     "removals_above",
                     subject,
                     f"{leaves:,} of {audience.before:,} people would leave"
-                    f" ({leaves / audience.before:.0%});"
-                    f" the limit is {limits.removals_above:.0%}.",
+                    f" ({percent(leaves / audience.before, digits=1)});"
+                    f" the limit is {percent(limits.removals_above)}.",
                 )
             )
         grown = audience.joins - audience.unconfirmed
@@ -251,8 +252,8 @@ def tripped_guards(
                     "additions_above",
                     subject,
                     f"{grown:,} people would join {audience.before:,}"
-                    f" ({grown / audience.before:.0%});"
-                    f" the limit is {limits.additions_above:.0%}.",
+                    f" ({gain(grown / audience.before)});"
+                    f" the limit is {percent(limits.additions_above)}.",
                 )
             )
         if audience.status == "deleted":
@@ -294,8 +295,8 @@ def tripped_guards(
         Guard(
             "budget",
             f"campaign {campaign.campaign}",
-            f"this run would cost {campaign.cost:,.2f} {currency}; its budget for a run"
-            f" is {campaign.budget:,.2f}.",
+            f"this run would cost {money(campaign.cost, currency, digits=2)}; its budget for a run"
+            f" is {money(campaign.budget, currency, digits=2)}.",
         )
         for campaign in campaigns
         if campaign.budget is not None and campaign.cost > campaign.budget
@@ -351,8 +352,8 @@ def _cleared_guards(con: duckdb.DuckDBPyConnection, limits: GuardLimits) -> list
         Guard(
             "removals_above",
             destination,
-            f"the properties of {n:,} of {present:,} people would be cleared ({n / present:.0%});"
-            f" the limit is {limits.removals_above:.0%}.",
+            f"the properties of {n:,} of {present:,} people would be cleared"
+            f" ({percent(n / present, digits=1)}); the limit is {percent(limits.removals_above)}.",
         )
         for destination, n, present in rows
         if n >= FEW_PEOPLE and n > limits.removals_above * present

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.domain import Finding, Level
+from connector.numbers import percent
 from connector.ports import Warehouse
 from connector.profiles.quarantine import quarantine_sql
 from connector.profiles.spec import ConsentSpec, PersonKey, StepReport
@@ -143,9 +144,9 @@ def check_consent(
             Finding(
                 Level.ERROR,
                 subject,
-                f"{n_in:,} consent records, {drop:.0%} fewer than the {previous_rows:,} of the"
+                f"{n_in:,} consent records, {percent(drop)} fewer than the {previous_rows:,} of the"
                 " last runs"
-                f" ({max_drop_share:.0%} are allowed).",
+                f" ({percent(max_drop_share)} are allowed).",
                 "Repair the source: people who withdraw leave a record, they do not take records"
                 " away.",
             )
@@ -172,9 +173,8 @@ def check_consent(
             Finding(
                 Level.ERROR if share > max_drop_share else Level.WARNING,
                 subject,
-                f"{report.n_unknown:,} of {n_standing:,} answers ({share:.1%}) have a status that"
-                " is neither"
-                " a word for granted nor for withdrawn; they count as no.",
+                f"{report.n_unknown:,} of {n_standing:,} answers ({percent(share)}) have a status"
+                " that is neither a word for granted nor for withdrawn; they count as no.",
                 "Add the word to consent.granted or consent.withdrawn.",
             )
         )

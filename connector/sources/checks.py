@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from connector.domain import Finding, Level
 from connector.errors import SchemaError
+from connector.numbers import percent
 from connector.ports import Warehouse
 from connector.sources.spec import CheckKind, TableCheck
 from connector.warehouse.render import literal, quote
@@ -52,10 +53,10 @@ def _run(warehouse: Warehouse, table: str, check: TableCheck) -> Finding:
         return Finding(
             Level.WARNING,
             subject,
-            f"{what} ({share:.2%}, above {check.warn_above:.2%}).",
+            f"{what} ({percent(share, digits=2)}, above {percent(check.warn_above)}).",
             "Look at the source; such rows are set aside or emptied when profiles are made.",
         )
-    return Finding(Level.NOTE, subject, f"{what} ({share:.2%}).")
+    return Finding(Level.NOTE, subject, f"{what} ({percent(share)}).")
 
 
 _MEANINGS = {
