@@ -1,8 +1,9 @@
 """Audiences and properties as CSV files in a folder, for whatever takes a file.
 
 One file for each audience with its present members, and ``properties.csv`` with one row for each
-person. Files are owner-only, sorted, and replaced as a whole, so that a reader sees either the old
-or the new one. The files are their own memory: the next run reads them back.
+person who has a property: whoever's properties are all cleared is in it no more. Files are
+owner-only, sorted, and replaced as a whole, so that a reader sees either the old or the new one.
+The files are their own memory: the next run reads them back.
 
 A push must survive a crash before the file is written, or the engine's ledger would say "delivered"
 of people who are in no file. So a push appends to a journal beside the file, and ``flush`` folds
@@ -141,7 +142,7 @@ class CsvFile:
             table = self._table(stem)
             self._append(stem, entries)
             for entry in entries:
-                _book(table, entry)
+                _book(table, entry, stem)
         return answered + [
             RecordResult(
                 one.change_id,
@@ -193,7 +194,7 @@ class CsvFile:
             if self._journal(stem).exists():
                 with self._journal(stem).open(encoding="utf-8") as lines:
                     for entry in filter(None, map(_whole, lines)):
-                        _book(table, entry)
+                        _book(table, entry, stem)
             self._tables[stem] = table
         return self._tables[stem]
 
@@ -208,7 +209,10 @@ class CsvFile:
                     hint="The options match_on or hash have changed: move the old files away.",
                 )
             rows = [{name: _unescape(cell or "") for name, cell in row.items()} for row in reader]
-        return {row.pop(self._key): row for row in rows}
+        table = {row.pop(self._key): row for row in rows}
+        if stem != _PROPERTIES:
+            return table
+        return {key: row for key, row in table.items() if not _is_empty(row)}
 
     def _append(self, stem: str, entries: Iterable[Mapping[str, object]]) -> None:
         self._folder.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
@@ -247,12 +251,18 @@ def _whole(line: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _book(table: dict[str, Row], entry: Mapping[str, Any]) -> None:
+def _book(table: dict[str, Row], entry: Mapping[str, Any], stem: str) -> None:
     """Apply one change; a later one for the same person goes on top."""
-    if entry["gone"]:
-        table.pop(entry["key"], None)
-    else:
-        table.setdefault(entry["key"], {}).update(entry["values"])
+    key = entry["key"]
+    if not entry["gone"]:
+        table.setdefault(key, {}).update(entry["values"])
+    if entry["gone"] or (stem == _PROPERTIES and _is_empty(table[key])):
+        table.pop(key, None)
+
+
+def _is_empty(row: Row) -> bool:
+    """Whether a person has no property left, so that nothing is to be told of them."""
+    return not any(row.values())
 
 
 def _stem(audience_name: str) -> str:

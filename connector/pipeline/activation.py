@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from connector import holdouts
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList
@@ -39,6 +39,9 @@ class Activation:
         labels: Model name -> column of ``scored`` whose previous and current value are kept.
         costs: Campaign -> cost of one contact; ``budgets`` likewise for a run.
         max_age: How old a plan may be when it is applied.
+        doubted_before: The consent source is broken, so that withdrawals of an earlier time wait
+            for the guard on it: an older no comes to light when a newer yes vanishes. None: it is
+            whole.
         reconcile_every: Destination name -> how old the last reading of its lists may be; zero
             reads them in every run. Lists of a destination without an entry are never read again.
     """
@@ -56,6 +59,7 @@ class Activation:
     fields: Mapping[str, Sequence[Field]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     max_age: timedelta = timedelta(hours=24)
+    doubted_before: datetime | None = None
     reconcile_every: Mapping[str, timedelta] = field(default_factory=dict)
 
     @property

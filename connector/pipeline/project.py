@@ -295,7 +295,7 @@ class Project:
             config_digest=config.digest,
             destinations=self.destinations,
             destination_specs=specs.destination_specs(config, self.destinations),
-            campaigns=specs.campaign_specs(config, as_of=as_of),
+            campaigns=specs.campaign_specs(config, as_of=as_of, drawn=self.journal.drawn_arms()),
             priority_lists=specs.priority_lists(config),
             limits=specs.guard_limits(config),
             salt=config.holdouts.assign.salt.get_secret_value(),
@@ -309,6 +309,9 @@ class Project:
             ),
             labels={"rfm": "rfm.group"},
             max_age=config.guards.plan_max_age,
+            doubted_before=(
+                self.journal.withdrawn_by() if found and found.doubts_consent else None
+            ),
             reconcile_every=specs.reconcile_every(config),
         )
 
@@ -325,7 +328,9 @@ class Project:
         """Who may not be written to any more, by the sources as they are at this moment.
 
         Consent, exclusion lists and the customers themselves are read again: a plan may have waited
-        for a day until somebody approved it.
+        for a day until somebody approved it. Exclusion rules (``where``) are not: they
+        judge features and scores, which would take the whole first act once more. They are as old
+        as the segments that the plan was made of, and as ``guards.plan_max_age`` lets it be.
         """
         import pyarrow.dataset as ds
 

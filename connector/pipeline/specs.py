@@ -5,7 +5,7 @@ Steps never see the configuration; this is the one place where its names meet th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -208,12 +208,21 @@ def reconcile_every(config: Config) -> dict[str, timedelta]:
     return {name: age for name, age in ages.items() if age is not None}
 
 
-def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:
+def campaign_specs(
+    config: Config, *, as_of: datetime, drawn: Collection[tuple[str, int, str]] = ()
+) -> list[CampaignSpec]:
     """Every campaign as the planner sees it.
 
-    Active are those whose days include that of ``as_of`` in the project's time zone.
+    Active are those whose days include that of ``as_of`` in the project's time zone; measured are
+    they until the longest window of somebody who qualified on the last day has closed.
+
+    Args:
+        config: The configuration.
+        as_of: The instant.
+        drawn: (campaign, epoch, arm) of every arm that people were ever drawn into.
     """
     today = as_of.astimezone(config.project.zone).date()
+    longest = max((metric.window for metric in config.metrics.values()), default=timedelta())
     exempt = set(config.holdouts.global_.exempt_campaigns) if config.holdouts.global_ else set()
     specs = []
     for name, one in config.campaigns.items():
@@ -225,10 +234,11 @@ def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:
                 segment=one.segment,
                 destinations=tuple(one.to),
                 shares=dict(one.arms),
-                lists=tuple(_lists(config, name, one)),
+                lists=tuple(_lists(config, name, one, drawn)),
                 epoch=one.epoch,
                 active=(one.start is None or one.start <= today)
                 and (one.end is None or today <= one.end),
+                is_measured=one.end is None or today <= one.end + longest,
                 constants=constants,
                 columns=columns,
                 exempt_from_global=name in exempt,
@@ -239,7 +249,16 @@ def campaign_specs(config: Config, *, as_of: datetime) -> list[CampaignSpec]:
     return specs
 
 
-def _lists(config: Config, name: str, campaign: Campaign) -> list[ListSpec]:
+def _lists(
+    config: Config, name: str, campaign: Campaign, drawn: Collection[tuple[str, int, str]]
+) -> list[ListSpec]:
+    """The list of each arm that has a share, or had one: whoever has an arm keeps it."""
+    arms = [
+        arm
+        for arm in Arm
+        if campaign.arms.get(arm) or (name, campaign.epoch, arm.value) in drawn
+        if arm is not Arm.NO_CONTACT or campaign.no_contact_list
+    ]
     lists = []
     for destination in campaign.to:
         membership = config.destinations[destination].membership
@@ -252,9 +271,7 @@ def _lists(config: Config, name: str, campaign: Campaign) -> list[ListSpec]:
             strategy=campaign.strategy or "",
             destination=destination,
         )
-        for arm, share in campaign.arms.items():
-            if share and (arm is not Arm.NO_CONTACT or campaign.no_contact_list):
-                lists.append(ListSpec(destination, arm, base + ARM_SUFFIX[arm]))
+        lists += [ListSpec(destination, arm, base + ARM_SUFFIX[arm]) for arm in arms]
     return lists
 
 

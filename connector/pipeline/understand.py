@@ -29,7 +29,7 @@ from connector.segments.rules import Segment, build_segment_members, compile_seg
 from connector.sources import checks, health, mapping
 from connector.sources.spec import TableReport
 from connector.state.database import State, parse_utc
-from connector.state.journal import Journal
+from connector.state.journal import SOURCE_GUARD, Journal
 from connector.warehouse.dialect import ExpressionError
 from connector.warehouse.duckdb import DuckDBWarehouse
 
@@ -96,7 +96,7 @@ class Understanding:
     def guards(self) -> list[Guard]:
         """Source failures as guards: they hold everything but explicit withdrawals."""
         return [
-            Guard("source", finding.subject, f"{finding.message} {finding.hint}".strip())
+            Guard(SOURCE_GUARD, finding.subject, f"{finding.message} {finding.hint}".strip())
             for finding in self.findings
             if finding.level is Level.ERROR
         ]

@@ -50,11 +50,12 @@ def check_freshness(report: TableReport, freshness: Freshness, *, now: datetime)
 def check_rows(
     reports: Iterable[TableReport], previous: Mapping[str, int], *, max_drop_share: float
 ) -> list[Finding]:
-    """Compare each table's rows with those of the last run.
+    """Compare each table's rows with those of the last runs.
 
     Args:
         reports: What the mapping found.
-        previous: Table -> rows kept at the last run; tables that were not there are not compared.
+        previous: Table -> the most rows that were kept at one of the last runs; tables that were
+            not there are not compared.
         max_drop_share: Share of rows (0 to 1) that may be missing.
 
     Returns:
@@ -72,10 +73,9 @@ def check_rows(
                 Finding(
                     Level.ERROR,
                     subject,
-                    f"{report.n_kept:,} rows, {drop:.0%} fewer than the {before:,} of the last run"
+                    f"{report.n_kept:,} rows, {drop:.0%} fewer than the {before:,} of the last runs"
                     f" ({max_drop_share:.0%} are allowed).",
-                    "Repair the source; if the rows are gone for good, raise"
-                    " guards.source_rows_drop_above once.",
+                    "Repair the source; if the rows are gone for good, approve `source` once.",
                 )
             )
         else:

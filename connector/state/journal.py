@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from connector.domain import Outcome
 from connector.errors import StalePlanError
 from connector.state import schema
-from connector.state.database import State, utc_text
+from connector.state.database import State, parse_utc, utc_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+SOURCE_GUARD = "source"
+"""Name of the guards that tell of a broken source."""
+
+RUNS_COMPARED = 7
+"""Applied runs whose row counts a source is compared with: a week of nightly runs."""
 
 
 class Journal:
@@ -87,6 +95,25 @@ class Journal:
                 .limit(limit)
             ).mappings()
             return [dict(row) | {"summary": json.loads(row["summary"])} for row in rows]
+
+    def withdrawn_by(self) -> datetime | None:
+        """The instant whose withdrawals have all been carried out; None before the first run.
+
+        That of the newest applied run that took everybody off who was to leave. Where there is none
+        that of the oldest applied run: before it there was nobody to take off.
+        """
+        runs = schema.runs
+        applied = None
+        with self._engine.connect() as connection:
+            for row in connection.execute(
+                sa.select(runs.c.as_of, runs.c.summary)
+                .where(runs.c.status.in_(("succeeded", "partial")))
+                .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            ):
+                applied = parse_utc(row.as_of)
+                if _took_off_all(json.loads(row.summary)):
+                    break
+        return applied
 
     # ------------------------------------------------------------------ plans
     def record_plan(
@@ -229,6 +256,17 @@ class Journal:
             with self._engine.begin() as connection:
                 connection.execute(upsert(schema.arm_shares).on_conflict_do_nothing(), rows)
 
+    def drawn_arms(self) -> set[tuple[str, int, str]]:
+        """(campaign, epoch, arm) of every arm that ever had a share."""
+        table = schema.arm_shares
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(table.c.campaign, table.c.epoch, table.c.arm)
+                .where(table.c.share > 0)
+                .distinct()
+            )
+            return {(row.campaign, row.epoch, row.arm) for row in rows}
+
     # ------------------------------------------------------------------ identity
     def learn_people(
         self,
@@ -340,23 +378,38 @@ class Journal:
 
     # ------------------------------------------------------------------ tables
     def table_counts(self) -> dict[str, int]:
-        """Rows of each source table at the last applied run."""
-        table = schema.table_counts
-        latest = (
-            sa.select(table.c.table_name, sa.func.max(table.c.at).label("at"))
-            .group_by(table.c.table_name)
-            .subquery()
-        )
+        """Rows that each source table should have: the most of the last applied runs.
+
+        Of several runs, so that a table cannot shrink unnoticed by losing a little in each. A
+        person who approved a run in spite of its sources has accepted what they had then.
+        """
+        table, approvals, plans = schema.table_counts, schema.approvals, schema.plans
         with self._engine.connect() as connection:
+            accepted = connection.scalar(
+                sa.select(sa.func.max(approvals.c.at))
+                .join(plans, plans.c.plan_id == approvals.c.plan_id)
+                .where(
+                    plans.c.status == "applied",
+                    ("," + approvals.c.guards + ",").contains(f",{SOURCE_GUARD},"),
+                )
+            )
+            recent = (
+                sa.select(
+                    table.c.table_name,
+                    table.c.n_rows,
+                    sa.func.row_number()
+                    .over(partition_by=table.c.table_name, order_by=table.c.at.desc())
+                    .label("place"),
+                )
+                .where(table.c.at >= (accepted or ""))
+                .subquery()
+            )
             return {
                 row.table_name: row.n_rows
                 for row in connection.execute(
-                    sa.select(table).join(
-                        latest,
-                        sa.and_(
-                            table.c.table_name == latest.c.table_name, table.c.at == latest.c.at
-                        ),
-                    )
+                    sa.select(recent.c.table_name, sa.func.max(recent.c.n_rows).label("n_rows"))
+                    .where(recent.c.place <= RUNS_COMPARED)
+                    .group_by(recent.c.table_name)
                 )
             }
 
@@ -410,3 +463,16 @@ class Journal:
                 .order_by(sa.func.count().desc())
             ).mappings()
             return [dict(row) for row in groups]
+
+
+def _took_off_all(summary: Mapping[str, Any]) -> bool:
+    """Whether a run's summary tells of no removal that is still open."""
+    return not any(
+        one["error"]
+        or any(
+            told["action"] in {"remove", "clear"}
+            and told["outcome"] in {Outcome.DEFERRED, Outcome.REJECTED, Outcome.SUPPRESSED}
+            for told in one["outcomes"]
+        )
+        for one in summary.get("destinations", ())
+    )

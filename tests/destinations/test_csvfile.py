@@ -192,6 +192,35 @@ def test_clearing_and_removing(files, folder):
     assert rows(folder / "properties.csv") == [{"email": "ada@example.org", "a": "", "b": "2"}]
 
 
+def test_whoever_has_no_property_left_is_in_no_file(files, folder):
+    audience = files.ensure_audience("A")
+    files.push(audience, [member(1, "ada@example.org"), member(2, "bob@example.org")])
+    people = [
+        record(1, "ada@example.org", {"a": 1, "b": 2}),
+        record(2, "bob@example.org", {"a": 0}),
+    ]
+    files.push(None, people)
+    files.flush()
+    files.push(None, [record(1, "ada@example.org", {"a": None, "b": None}, Action.UPDATE)])
+    # A crash before the flush: the journal tells the next run.
+    again = CsvFile.from_options("files", {"path": str(folder)})
+    again.flush()
+    assert [row["email"] for row in rows(folder / "properties.csv")] == ["bob@example.org"]
+    assert set(again.members(audience)) == {"ada@example.org", "bob@example.org"}
+
+
+def test_a_row_without_properties_of_an_earlier_version_goes(folder):
+    folder.mkdir(parents=True)
+    (folder / "properties.csv").write_text("email,a\nada@example.org,\nbob@example.org,1\n")
+    files = CsvFile.from_options("files", {"path": str(folder)})
+    files.push(None, [record(3, "eve@example.org", {"a": 2})])
+    files.flush()
+    assert [row["email"] for row in rows(folder / "properties.csv")] == [
+        "bob@example.org",
+        "eve@example.org",
+    ]
+
+
 def test_a_number_that_is_none_is_rejected_alone(files, folder):
     results = files.push(
         None,

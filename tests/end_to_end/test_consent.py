@@ -122,7 +122,7 @@ def test_a_no_between_plan_and_apply_is_heard(bench: Bench, tmp_path: Path) -> N
 def test_a_no_while_an_old_plan_waits_is_still_carried_out_by_a_new_one(
     bench: Bench, tmp_path: Path
 ) -> None:
-    """A held plan applied after a withdrawal must not undo what the withdrawal did."""
+    """A plan that waited is refused after a newer one, and must not undo a withdrawal."""
     name = _open(bench)
     bench.sync()
     treated = _treated(bench, name)
@@ -136,7 +136,7 @@ def test_a_no_while_an_old_plan_waits_is_still_carried_out_by_a_new_one(
     bench.sync(approved=[])
     assert _ours(bench, person) == {}
     told = bench.run("apply", plan=str(tmp_path / "plan"))
-    assert told.code == 0, told.stderr
+    assert told.code == StalePlanError.exit_code, told.stderr
     assert person.email not in bench.controls.members(name)
     assert _ours(bench, person) == {}
     bench.sync()

@@ -451,7 +451,8 @@ def test_a_plan_that_waited_takes_no_segment_back(engine: Engine, world: World) 
     world.people["p1"].segments = {"lost"}
     engine.sync()
     assert members() == {"p1"}
-    engine.apply(old)
+    with pytest.raises(StalePlanError, match="superseded"):
+        engine.apply(old)
     assert members() == {"p1"}
     engine.sync()
     assert emails(world) <= {"c1@example.com"}

@@ -184,3 +184,17 @@ def test_a_consent_table_that_broke_is_an_error_and_withdrawals_are_not():
     assert levels(yes[:6], 10) == [Level.ERROR]
     assert levels(odd, 10) == [Level.ERROR]
     assert levels(yes[:9] + odd[9:], 10) == [Level.WARNING]
+
+
+def test_a_consent_table_whose_records_cannot_be_used_is_an_error():
+    def untimed(n):
+        return [record("granted", None if i < n else T, person=f"p{i}@x.de") for i in range(10)]
+
+    def of_another_purpose(n):
+        return [record("granted", T, person=f"p{i}@x.de", purpose="news") for i in range(n)]
+
+    assert levels(untimed(3), 10) == [Level.OK]
+    assert levels(untimed(4), 10) == [Level.ERROR]
+    assert levels(of_another_purpose(10), 10) == [Level.OK]
+    later = [record("granted", NOW, person=f"p{i}@x.de") for i in range(10)]
+    assert levels(later, 10) == [Level.OK]
