@@ -65,7 +65,7 @@ def make_plan(
     digest = holdouts.check_salt(state.get("salt_digest"), activation.salt)
     load_specs(con, activation.destination_specs, activation.campaigns, activation.priority_lists)
     load_state(con, state)
-    reach.build_reach(con)
+    reach.build_reach(con, doubted_before=activation.doubted_before)
     inspection = _inspect(con, state, activation, now=now, progress=progress)
     reach.apply_records(con)
     eligibility.build_candidates(con)
