@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ MARK = ".liftline-demo"
 
 SALT = "the-demo-draws-the-same-arms-every-day"
 """What arms are drawn with; a real project keeps its own secret."""
+
+VARIABLES = "demo.env"
+"""Sets what the demo's configuration asks for, so that the folder can be looked at afterwards."""
 
 SANDBOX = "destinations.sandbox.hubspot"
 PER_10S = 190
@@ -72,7 +76,9 @@ def run_demo(folder: Path, n_customers: int) -> None:
         out.print(
             f"Its HubSpot account is a sandbox at {url} with {len(account.contacts):,} contacts."
         )
-        os.environ |= {"HUBSPOT_TOKEN": token, "HUBSPOT_URL": url, "HOLDOUT_SALT": SALT}
+        variables = {"HUBSPOT_TOKEN": token, "HUBSPOT_URL": url, "HOLDOUT_SALT": SALT}
+        os.environ |= variables
+        keep_variables(folder, variables)
         clock = _Clock(story.FIRST_RUN)
         with (
             progress() as steps,
@@ -129,7 +135,10 @@ def run_demo(folder: Path, n_customers: int) -> None:
     out.print(
         f"The sandbox answered {traffic['accepted']:,} requests and refused"
         f" {sum(traffic['refused'].values()):,} for coming too fast."
-        f"\nThe report: [bold]{path}[/bold]\nEverything took {time.monotonic() - started:.0f} s."
+        f"\nThe report: [bold]{path}[/bold]"
+        f"\nTo look around: [bold]cd {folder} && . ./{VARIABLES} && liftline status[/bold] (or"
+        " history, issues, report; the sandbox itself is gone)."
+        f"\nEverything took {time.monotonic() - started:.0f} s."
     )
 
 
@@ -153,6 +162,14 @@ def _empty(folder: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
+
+
+def keep_variables(folder: Path, variables: Mapping[str, str]) -> None:
+    """Write what a shell has to read before it can use the demo's folder."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    path = folder / VARIABLES
+    path.touch(mode=0o600)
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 @contextlib.contextmanager

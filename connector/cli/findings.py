@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from connector.pipeline.check import Checked
     from connector.pipeline.detectable import Prospect
 
+_WEEKS_OF_A_MONTH = 365.25 / 12 / 7
+
 _LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
@@ -51,13 +53,13 @@ def _show_prospects(
     if not prospects:
         return
     goal = f"{percent(wanted)}\nshows"
-    numbers = ("eligible\nnow", "new a\nweek", "held\nout", "buyers\nthere", "shows\nfrom")
+    numbers = ("eligible\nnow", "new a\nmonth", "held\nout", "buyers\nthere", "shows\nfrom")
     made = table("What each campaign could show", "campaign", *numbers, goal, numbers=numbers)
     for p in prospects:
         made.add_row(
             _name(p),
             count(p.n_eligible),
-            count(p.n_weekly),
+            count(p.n_weekly * _WEEKS_OF_A_MONTH),
             count(p.n_holdout),
             short_of(p.buyers),
             NONE if p.lift is None or p.impossible else gain(p.lift),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import subprocess
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 
+from connector.cli import demo
 from tests.cli.conftest import Shop
 
 
@@ -199,6 +202,18 @@ def test_a_changed_consent_reaches_a_waiting_plan(here: Shop) -> None:
         )
     here.run("apply", "kept", "--approve", "all")
     assert all(one["members"] == [] for one in here.sandbox.controls.lists().values())
+
+
+def test_the_demos_folder_can_be_looked_at_afterwards(tmp_path: Path) -> None:
+    variables = {"HUBSPOT_TOKEN": "it's a token", "HOLDOUT_SALT": "with $signs and `ticks`"}
+    demo.keep_variables(tmp_path, variables)
+    path = tmp_path / demo.VARIABLES
+    assert path.stat().st_mode & 0o077 == 0
+    code = 'for n in HUBSPOT_TOKEN HOLDOUT_SALT; do printenv "$n"; done'
+    said = subprocess.run(
+        ["sh", "-c", f". {path} && {code}"], capture_output=True, text=True, check=True, env={}
+    )
+    assert said.stdout.splitlines() == list(variables.values())
 
 
 def test_a_misspelt_approval_approves_nothing(here: Shop) -> None:
