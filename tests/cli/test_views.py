@@ -8,12 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from connector.cli import plans, runs, standing
+from connector.cli import person, plans, runs, standing
 from connector.cli.findings import show_findings
 from connector.domain import Arm, Finding, Level
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.pipeline.check import Checked
 from connector.pipeline.detectable import Basis, Prospect
+from connector.pipeline.explanation import (
+    CampaignView,
+    Condition,
+    ConsentView,
+    DestinationView,
+    Explanation,
+    Person,
+    Rfm,
+    SegmentView,
+)
 from connector.plan.document import (
     AudiencePlan,
     CampaignPlan,
@@ -163,3 +173,46 @@ def test_one_change_is_no_changes(shown):
     assert "mailer the configuration does not name it any more" in told
     assert "plan-1 1 change, made 2 hours ago; not applied" in told
     assert "liftline apply until 2026-03-03 05:00 UTC" in told
+
+
+def explained(*segments: SegmentView) -> Explanation:
+    why = "In a campaign that goes first (winback). A campaign higher on the list addresses them."
+    return Explanation(
+        person=Person("p_1234567890", "c•••@s•••.example", 1, AT),
+        as_of=AT,
+        rfm=Rfm("loyal", None, None, "", (), "No order ever, so there are no scores."),
+        segments=segments,
+        campaigns=(CampaignView("vip", "blocked", why, "outranked", "regulars", None, "", None),),
+        global_holdout="There is none.",
+        consents=(ConsentView("hubspot", "marketing by email: granted", "m", "e", "granted", AT),),
+        exclusions=(),
+        destinations=(DestinationView("hubspot", "May be written to.", "", "known", "yes", "",
+                                      (), ()),),
+    )  # fmt: skip
+
+
+def test_a_member_shows_only_ticks_and_what_would_end_it(shown):
+    conditions = (
+        Condition("rfm.group not in ('champions', 'loyal')", True, "'at_risk'"),
+        Condition("lifetime_orders >= 2", True, "7"),
+    )
+    member = SegmentView(
+        "lapsing", True, AT, conditions, ("recency_days < 90 (now 205; takes an order)",), ()
+    )
+    told = shown(person.show_explanation, explained(member))
+    assert max(map(len, told.splitlines())) <= 80
+    words = " ".join(told.split())
+    assert "✓ lapsing member since 2026-03-02" in words
+    assert "✓ rfm.group not in ('champions', 'loyal') (now 'at_risk')" in words
+    assert "leaves when recency_days < 90 (now 205; takes an order)" in words
+    assert "✗ vip In a campaign that goes first (winback)." in words
+    assert words.count("✗") == 1
+
+
+def test_what_cannot_change_is_said_to_be_so(shown):
+    once = SegmentView(
+        "one_time", False, None, (Condition("lifetime_orders = 1", False, "3"),), (), ()
+    )
+    words = " ".join(shown(person.show_explanation, explained(once)).split())
+    assert "· one_time not a member ✗ lifetime_orders = 1 (now 3)" in words
+    assert "never enters under this rule" in words

@@ -71,12 +71,14 @@ def test_a_gain_and_a_loss_read_as_amounts():
     lift = dataclasses.replace(VERDICTS["win"], incremental=Estimate(4213, 1124, 7301, 0.95))
     said = story.lift_line(lift, report(), who="Win-back").text
     assert said == (
-        "Win-back earned 4,200\u00a0EUR more than sending nothing, between 1,100 and 7,300 (95\u00a0%)."
+        "Win-back earned 4,200\u00a0EUR more than sending nothing,"
+        " between 1,100 and 7,300 (95\u00a0%)."
     )
     lift = dataclasses.replace(VERDICTS["loss"], incremental=Estimate(-4213, -7301, -1124, 0.95))
     said = story.lift_line(lift, report(), who="Win-back").text
     assert said == (
-        "Win-back earned 4,200\u00a0EUR less than sending nothing, between 1,100 and 7,300 (95\u00a0%)."
+        "Win-back earned 4,200\u00a0EUR less than sending nothing,"
+        " between 1,100 and 7,300 (95\u00a0%)."
     )
 
 
@@ -111,6 +113,30 @@ def test_before_and_between_results():
     assert text == "The campaigns are running. The first results come on 1 April 2026."
     held = dataclasses.replace(waiting.run, status="held")
     assert "held by a guard" in story.headline(dataclasses.replace(waiting, run=held)).text
+
+
+def test_before_the_first_run_it_is_said_what_waits_if_anything_does():
+    planned = sample.first_run()
+    said = story.headline(planned).text.replace("\u00a0", " ")
+    assert said == (
+        "Nothing has been sent yet: the plan of 2 March 2026 waits for somebody to look at it."
+    )
+    nothing = dataclasses.replace(planned, waiting=None)
+    assert "no plan waits" in story.headline(nothing).text
+    assert story.waiting_line(nothing) == ""
+    old = dataclasses.replace(planned.waiting, obstacle="It is too old: the limit is 24 hours.")
+    late = dataclasses.replace(planned, waiting=old)
+    assert "can no longer be applied" in story.headline(late).text
+    assert "It is too old: the limit is 24 hours." in story.waiting_line(late)
+    free = dataclasses.replace(planned.waiting, guards=(), n_changes=1)
+    line = story.waiting_line(dataclasses.replace(planned, waiting=free))
+    assert line.endswith("(1 change) waits: `liftline apply` carries it out.")
+
+
+def test_a_number_below_its_threshold_does_not_read_as_it():
+    early = dataclasses.replace(VERDICTS["not_enough_data"], expected_buyers=19.6)
+    text = story.lift_line(early, report(early), who="Care").text
+    assert "about 19 in the smaller group, and nothing is said below 20" in text
 
 
 def test_the_latest_epoch_and_nobody_contacted_decide():
