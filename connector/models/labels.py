@@ -80,6 +80,30 @@ class Registry:
         """The label of that id, retired or not."""
         return next((label for label in self.labels if label.id == label_id), None)
 
+    def shown(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """What the labels of these ids are called.
+
+        Raises:
+            ModelError: One is not in the registry.
+        """
+        return tuple(label.shown for label in self.require(ids))
+
+    def require(self, ids: Sequence[str]) -> tuple[Label, ...]:
+        """The labels of these ids.
+
+        Raises:
+            ModelError: One is not in the registry.
+        """
+        found = {label.id: label for label in self.labels}
+        missing = [label_id for label_id in ids if label_id not in found]
+        if missing:
+            raise ModelError(
+                f"The labels {', '.join(missing)} of the model {self.model!r} are not in its"
+                " registry.",
+                hint="Bring the registry's file back from version control.",
+            )
+        return tuple(found[label_id] for label_id in ids)
+
     def next_number(self) -> int:
         """A number that no label of this model ever had."""
         return 1 + max((int(re.sub(r"\D", "", label.id)) for label in self.labels), default=0)
@@ -133,13 +157,7 @@ def settle(
     Raises:
         ModelError: The old model has an id that the registry does not know.
     """
-    unknown = [label_id for label_id in before if registry.label(label_id) is None]
-    if unknown:
-        raise ModelError(
-            f"The labels {', '.join(unknown)} of the model {registry.model!r} are not in its"
-            " registry.",
-            hint="Bring the registry's file back from version control.",
-        )
+    registry.require(before)
     labels = {label.id: label for label in registry.labels}
     number = registry.next_number()
     ids = []

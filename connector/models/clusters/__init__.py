@@ -6,8 +6,8 @@
 
 from connector.models.clusters.fit import ClusterSpec, fit
 from connector.models.clusters.model import KIND, ClusterModel
-from connector.models.clusters.retrain import Relabelled, relabel
 from connector.models.clusters.words import FeatureMeaning
+from connector.models.handover import Relabelled, relabel
 
 __all__ = [
     "KIND",

@@ -50,8 +50,6 @@ ASSIGNING = ("kmeans", "hierarchical")
 """Algorithms that place everybody, and so may become the model; the first wins a tie."""
 COMPARED = ("dbscan", "hdbscan")
 """Algorithms that are shown beside it and find the outliers."""
-ID_PREFIX = "c"
-"""First letter of the ids of clusters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +193,10 @@ def fit(
     shares = np.bincount(codes, minlength=len(centroids)) / len(codes)
     contrasts = describe(scaler, centroids, origin, spread, meanings or {})
     ids, provisional = settle(
-        Registry(spec.name), contrasts, prefix=ID_PREFIX, day=as_of.astimezone(UTC).date()
+        Registry(spec.name),
+        contrasts,
+        prefix=ClusterModel.ID_PREFIX,
+        day=as_of.astimezone(UTC).date(),
     )
     names = tuple(label.shown for label in provisional.labels)
     density, cut = _crowds(points, centroids, spec, rng)

@@ -24,6 +24,7 @@ from connector.models.clusters.scaling import Scaler
 from connector.models.clusters.sql import assignment_sql
 from connector.models.clusters.ward import Tree
 from connector.models.clusters.words import FeatureMeaning, direction, words_for
+from connector.models.handover import codes_of, labels_of
 from connector.models.labels import Registry
 
 Floats = npt.NDArray[np.float64]
@@ -73,6 +74,8 @@ class ClusterModel:
     meanings: Mapping[str, FeatureMeaning] = field(default_factory=dict)
 
     kind: ClassVar[str] = KIND
+    ID_PREFIX: ClassVar[str] = "c"
+    LABEL_COLUMN: ClassVar[str] = "cluster"
 
     @property
     def version(self) -> str:
@@ -96,21 +99,17 @@ class ClusterModel:
             ),
         )
 
-    def named(self, registry: Registry) -> ClusterModel:
-        """The same clusters under the registry's present names.
+    def labelled(self, ids: Sequence[str], registry: Registry) -> ClusterModel:
+        """The same clusters under these ids, with the registry's names."""
+        return replace(self, ids=tuple(ids), names=registry.shown(ids))
 
-        Raises:
-            ModelError: A cluster is not in the registry.
-        """
-        labels = [registry.label(label_id) for label_id in self.ids]
-        missing = [i for i, label in zip(self.ids, labels, strict=True) if label is None]
-        if missing:
-            raise ModelError(
-                f"The clusters {', '.join(missing)} of the model {self.name!r} are not in its"
-                " registry of labels.",
-                hint="Bring the registry's file back from version control.",
-            )
-        return replace(self, names=tuple(label.shown for label in labels if label is not None))
+    def named(self, registry: Registry) -> ClusterModel:
+        """The same clusters under the registry's present names."""
+        return self.labelled(self.ids, registry)
+
+    def with_card(self, card: ModelCard) -> ClusterModel:
+        """The same clusters with another card."""
+        return replace(self, card=card)
 
     def codes(self, frame: pd.DataFrame, previous: pd.Series | None = None) -> Ints:
         """Number of each person's cluster; -1 for a person without any feature.
@@ -133,8 +132,8 @@ class ClusterModel:
         cut = np.inf if self.outlier_cut is None else self.outlier_cut
         return pd.DataFrame(
             {
-                "cluster": _labelled(self.ids, codes, frame.index),
-                "name": _labelled(self.names, codes, frame.index),
+                "cluster": labels_of(self.ids, codes, frame.index),
+                "name": labels_of(self.names, codes, frame.index),
                 "distance": np.where(known, np.round(distances, 6), np.nan),
                 "is_outlier": known & (distances >= cut),
             },
@@ -279,14 +278,3 @@ def describe(
     """What sets each cluster apart from all people, strongest first."""
     differences = (centroids - origin) / spread
     return tuple(words_for(meanings, scaler.dimensions, row) for row in differences)
-
-
-def codes_of(ids: pd.Series, known: Sequence[str]) -> Ints:
-    """Position of each id among the known ones; -1 for any other and for none."""
-    return pd.Index(known).get_indexer(pd.Index(ids)).astype(np.int64)
-
-
-def _labelled(labels: Sequence[str], codes: Ints, index: pd.Index) -> pd.Series:
-    """Labels by number, missing for -1."""
-    values = np.array([*labels, None], dtype=object)[codes]
-    return pd.Series(values, index=index, dtype="str")
