@@ -22,7 +22,7 @@ LEVEL = " > "
 """Between a category and the one below it."""
 
 _BETWEEN_LEVELS = re.compile(r"\s*(?:>+|/+|\|+|::+|»|→)\s*")
-_BETWEEN_WORDS = re.compile(r"[\s_\-–—.,;+]+")
+_BETWEEN_WORDS = re.compile(r"[\s_\-–—]+")
 _AND = re.compile(r"\s*&\s*")
 
 
