@@ -250,6 +250,20 @@ class Tables(Section):
                 yield name, table
 
 
+class Missing(Section):
+    """What stands for missing values among the inputs of a model.
+
+    Attributes:
+        numeric: The median of training, and a column that says where it stands.
+        categorical: The word for a missing text.
+        drop_feature_above: A feature of which a larger share is missing is no input.
+    """
+
+    numeric: Literal["median_plus_flag"] = "median_plus_flag"
+    categorical: Literal["(unknown)"] = "(unknown)"
+    drop_feature_above: Share = 0.6
+
+
 class Quality(Section):
     """What to do with imperfect rows.
 
@@ -257,11 +271,13 @@ class Quality(Section):
         duplicates: Two rows with one key: keep the latest, or stop.
         exclude: Test accounts, as a condition over logical customer columns.
         max_order_value: Orders above are set aside as impossible; in the shop's currency.
+        missing: What models read where nothing is known.
     """
 
     duplicates: Literal["keep_latest", "error"] = "keep_latest"
     exclude: Expression | None = None
     max_order_value: Money | None = None
+    missing: Missing = Missing()
 
 
 class Identity(Section):

@@ -41,6 +41,7 @@ from connector.warehouse.grammar import Liftline
 
 __all__ = ["FeatureMeta", "build_features", "features_sql", "levels_sql"]
 
+OUTPUT = "features"
 ATTRIBUTES = "clean_customers"
 """Where the columns of a person's representative customer lie."""
 FLOAT = "DOUBLE"
@@ -56,7 +57,7 @@ def build_features(
     as_of: datetime,
     history_days: int | None = None,
     profiles: str = "profiles",
-    output: str = "features",
+    output: str = OUTPUT,
 ) -> tuple[FeatureMeta, ...]:
     """Compute all packs for every profile into the relation ``output``.
 
@@ -79,21 +80,36 @@ def build_features(
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ModelError(f"Two features have the same name: {', '.join(doubled)}.")
-    for level, sql, shared in levels_sql(packs, as_of=as_of, history_days=history_days):
+    # The levels of another instant must not take the place of today's, which models read.
+    prefix = "" if output == OUTPUT else f"{output}_"
+    made = levels_sql(packs, as_of=as_of, history_days=history_days, prefix=prefix)
+    for level, sql, shared in made:
         make: Callable[[str, str], None] = (
             warehouse.create_table_as if shared else warehouse.create_view_as
         )
         make(level, sql)
-    sql = features_sql(packs, as_of=as_of, history_days=history_days, profiles=profiles)
+    sql = features_sql(
+        packs, as_of=as_of, history_days=history_days, profiles=profiles, prefix=prefix
+    )
     warehouse.create_table_as(output, sql)
     return tuple(meta for pack in packs for meta in pack.metas)
 
 
 # ---------------------------------------------------------------------- levels
 def levels_sql(
-    packs: Sequence[FeaturePack], *, as_of: datetime, history_days: int | None = None
+    packs: Sequence[FeaturePack],
+    *,
+    as_of: datetime,
+    history_days: int | None = None,
+    prefix: str = "",
 ) -> list[tuple[str, str, bool]]:
     """The levels of the packs, each after those that it reads.
+
+    Args:
+        packs: Any packs.
+        as_of: Aware; levels read only rows strictly before it.
+        history_days: Only rows of so many days before it are read; None: all.
+        prefix: Stands before the names of their relations.
 
     Returns:
         Name of the relation, its SELECT in the house dialect, and whether several read it.
@@ -123,12 +139,12 @@ def levels_sql(
         for part in pack.levels:
             visit(part.level)
     return [
-        (name, _level_sql(level, as_of, history_days), readers[name] > 1)
+        (prefix + name, _level_sql(level, as_of, history_days, prefix), readers[name] > 1)
         for name, level in ordered.items()
     ]
 
 
-def _level_sql(level: Level, as_of: datetime, history_days: int | None) -> str:
+def _level_sql(level: Level, as_of: datetime, history_days: int | None, prefix: str) -> str:
     """A level's statement, reading only rows that were there before ``as_of``."""
     tree = parse_level(level.name, level.sql)
     reads = dict(level.reads)
@@ -138,7 +154,7 @@ def _level_sql(level: Level, as_of: datetime, history_days: int | None) -> str:
             raise ModelError(f"The level {level.name} reads {table.name}, which it does not name.")
         alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
         if isinstance(origin, Level):
-            table.replace(exp.Table(this=exp.to_identifier(origin.name), alias=alias))
+            table.replace(exp.Table(this=exp.to_identifier(prefix + origin.name), alias=alias))
         else:
             rows = parse_level(level.name, f"SELECT * FROM {_before(origin, as_of, history_days)}")
             table.replace(exp.Subquery(this=rows, alias=alias))
@@ -160,6 +176,7 @@ def features_sql(
     as_of: datetime,
     history_days: int | None = None,
     profiles: str = "profiles",
+    prefix: str = "",
 ) -> str:
     """The SELECT behind :func:`build_features`, in the house dialect; levels are relations then."""
     if as_of.tzinfo is None:
@@ -170,7 +187,7 @@ def features_sql(
             key = (_before(Rows(pack.table, pack.time), as_of, history_days), pack.time)
             scans.setdefault(key, []).extend(pack.columns)
         for part in pack.levels:
-            scans.setdefault((part.level.name, part.time), []).extend(part.columns)
+            scans.setdefault((prefix + part.level.name, part.time), []).extend(part.columns)
     picks, joins = [], []
     attributes = [column for pack in packs for column in pack.attributes]
     if attributes:

@@ -127,6 +127,19 @@ def test_the_past_does_move_features(known):
     assert unmoved == set()
 
 
+def test_training_sees_an_earlier_instant_as_it_was():
+    """Relations of today, read as of an earlier day, give what that day gave."""
+    then = AS_OF - timedelta(days=75)
+    with DuckDBWarehouse() as today, DuckDBWarehouse() as that_day:
+        prepare(today, PAST)
+        prepare(that_day, PAST, as_of=then)
+        for warehouse in (today, that_day):
+            build_features(warehouse, ALL, as_of=then)
+        found, wanted = by_customer(today), by_customer(that_day)
+    assert found == wanted
+    assert any(row["open_support_tickets"] for row in found.values())
+
+
 # ---------------------------------------------------------------------- planted leaks
 LEAKY = {
     "events": [event(1, "Product Viewed", 3)],

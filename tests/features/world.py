@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -72,6 +72,7 @@ def prepare(
     *,
     events: EventsSpec | None = None,
     vectors: Mapping[str, list[float]] | None = None,
+    as_of: datetime = AS_OF,
 ) -> list[Any]:
     """Every clean relation of a shop; the reports of the steps."""
     for name in TABLES:
@@ -83,16 +84,16 @@ def prepare(
         rows = rows.append_column("taste", pa.array(values, pa.list_(pa.float64())))
         warehouse.load("in_customers", rows)
     consent = ConsentSpec()
-    reports = [clean_customers(warehouse, CustomersSpec(), as_of=AS_OF)]
+    reports = [clean_customers(warehouse, CustomersSpec(), as_of=as_of)]
     reports.append(stitch(warehouse, IdentitySpec(), mint_key=KEY).customers)
-    resolve_consent(warehouse, consent, as_of=AS_OF)
+    resolve_consent(warehouse, consent, as_of=as_of)
     build_profiles(warehouse, consent)
     reports.append(clean_products(warehouse))
     cancelled = OrdersSpec(cancelled="status = 'cancelled'")
-    reports.append(clean_orders(warehouse, cancelled, as_of=AS_OF))
+    reports.append(clean_orders(warehouse, cancelled, as_of=as_of))
     reports.append(clean_items(warehouse))
-    reports.append(clean_events(warehouse, events or EventsSpec(), as_of=AS_OF))
-    reports += [f(warehouse, as_of=AS_OF) for f in (clean_tickets, clean_social, clean_loyalty)]
+    reports.append(clean_events(warehouse, events or EventsSpec(), as_of=as_of))
+    reports += [f(warehouse, as_of=as_of) for f in (clean_tickets, clean_social, clean_loyalty)]
     for report in reports:
         assert report.n_accounted == report.n_in, report
     return reports

@@ -32,7 +32,19 @@ def test_spellings_of_one_category_are_one(spellings, one):
 
 
 def test_different_categories_stay_different():
-    texts = ["lamps", "lamp", "home > lamps", "lamps > home", "c", "c++", "c#", "3d", "3.5", "35", "3 d"]
+    texts = [
+        "lamps",
+        "lamp",
+        "home > lamps",
+        "lamps > home",
+        "c",
+        "c++",
+        "c#",
+        "3d",
+        "3.5",
+        "35",
+        "3 d",
+    ]
     assert len({canonical_category(text) for text in texts}) == len(texts)
 
 
