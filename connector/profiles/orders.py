@@ -191,7 +191,8 @@ def _priced(spec: OrdersSpec, columns: Mapping[str, str]) -> str:
         condition = parse_condition(spec.cancelled, columns=columns, what="tables.orders.cancelled")
         cancelled = f"coalesce({condition.sql()}, FALSE)"
     present = ", ".join(
-        f"coalesce(o.{quote(c)}, 0) AS {quote(c)}"
+        # Some engines forget the scale of what is put in place of NULL.
+        f"CAST(coalesce(o.{quote(c)}, 0) AS {MONEY}) AS {quote(c)}"
         if c in ("discount", "refund")
         else f"o.{quote(c)} AS {quote(c)}"
         for c in columns

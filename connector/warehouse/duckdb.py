@@ -133,11 +133,29 @@ class DuckDBWarehouse:
         """
         files.attach_csv(self._connection, name, pattern)
 
+    def copy_table(self, source: str, table: str, data: pa.RecordBatchReader) -> None:
+        """Copy a table of a database that cannot be attached; it is then ``source.table``.
+
+        Raises:
+            SourceError: The data has a type that the engine does not hold.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(source)}")
+            cursor.register("_incoming", data)
+            try:
+                cursor.execute(
+                    f"CREATE OR REPLACE TABLE {quote(source)}.{quote(table)} AS"
+                    " SELECT * FROM _incoming"
+                )
+            except duckdb.Error as problem:
+                raise _translated(f"{source}.{table}", problem) from None
+
     def tables(self, source: str) -> list[str]:
-        """Names of the tables and views of an attached DuckDB file, sorted."""
+        """Names of the tables of an attached DuckDB file, or of those copied, sorted."""
         found = self._connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_catalog = ? ORDER BY 1",
-            [source],
+            "SELECT table_name FROM information_schema.tables WHERE table_catalog = $source"
+            " OR (table_catalog = current_database() AND table_schema = $source) ORDER BY 1",
+            {"source": source},
         ).fetchall()
         return [str(name) for (name,) in found]
 

@@ -104,6 +104,9 @@ def _apply(macro: Macro, arguments: list[exp.Expr], engine: str) -> exp.Expr:
     """A macro's template with its arguments in place."""
     root = exp.Paren(this=_template(macro.name, len(macro.parameters), engine).copy())
     for column in list(root.find_all(exp.Column)):
+        if column.table or isinstance(column.parent, exp.Dot):
+            # A name with a schema, such as pg_temp.folding, is the template's own.
+            continue
         if column.name in CONSTANTS:
             column.replace(exp.Literal.string(CONSTANTS[column.name]))
         else:
@@ -132,6 +135,16 @@ def _rewrite(node: exp.Expr, engine: str) -> exp.Expr | None:
         if not isinstance(right, exp.Literal) or right.this == "0":
             right = exp.Nullif(this=right, expression=exp.Literal.number(0))
         return exp.Paren(this=exp.Mod(this=_operand(node.left), expression=right))
+    if isinstance(node, exp.Literal) and node.is_string and engine == "postgres":
+        # It takes a bare constant there for a mistake.
+        bare = isinstance(node.parent, (exp.Group, exp.Ordered))
+        return exp.cast(node.copy(), "TEXT") if bare else None
+    if isinstance(node, exp.ILike) and engine == "postgres":
+        # Its own ILIKE goes by the collation, which knows ASCII letters only.
+        lower = find("lower", 1)
+        assert lower is not None  # noqa: S101 - listed above
+        small, pattern = (_apply(lower, [side], engine) for side in (node.this, node.expression))
+        return exp.Like(this=small, expression=pattern)
     if isinstance(node, (exp.Greatest, exp.Least)) and engine == "bigquery":
         # BigQuery answers NULL as soon as one argument is NULL; all others ignore it.
         result: exp.Expr = node.this

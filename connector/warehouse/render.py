@@ -27,7 +27,7 @@ from connector.warehouse.grammar import (
 from connector.warehouse.macros import NAMES, find
 from connector.warehouse.refusals import closest
 
-__all__ = ["literal", "quote", "render"]
+__all__ = ["literal", "quote", "render", "source_tables"]
 
 _SYNTAX = (
     exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Exists, exp.Coalesce, exp.Nullif,
@@ -106,12 +106,14 @@ def literal(value: Value) -> str:
 
 
 @lru_cache(maxsize=256)
-def render(sql: str, dialect: str) -> str:
+def render(sql: str, dialect: str, sources: frozenset[str] = frozenset()) -> str:
     """Turn a statement of ours into an engine's SQL.
 
     Args:
         sql: One SELECT (with CTEs, unions, windows as needed) in the house dialect.
         dialect: One of :data:`connector.warehouse.macros.ENGINES`.
+        sources: Sources whose tables stand in the workspace under one name with a dot in it, such
+            as ``"shop.orders"`` for ``shop.orders``.
 
     Returns:
         SQL of the engine, NULL order as in DuckDB (NULLs last) wherever rows are ordered.
@@ -123,7 +125,24 @@ def render(sql: str, dialect: str) -> str:
     tree = _parsed(sql)
     for node in tree.walk():
         _verify(node)
+    for table in _of_sources(tree, sources):
+        table.set("this", exp.to_identifier(f"{table.db}.{table.name}", quoted=True))
+        table.set("db", None)
     return write(expand(tree, dialect), dialect)
+
+
+@lru_cache(maxsize=256)
+def source_tables(sql: str, sources: frozenset[str]) -> frozenset[str]:
+    """The tables of sources that a statement reads, such as ``shop.orders``.
+
+    Raises:
+        StatementError: It does not parse, or is no query.
+    """
+    return frozenset(f"{table.db}.{table.name}" for table in _of_sources(_parsed(sql), sources))
+
+
+def _of_sources(tree: exp.Query, sources: frozenset[str]) -> list[exp.Table]:
+    return [table for table in tree.find_all(exp.Table) if table.db in sources] if sources else []
 
 
 def _parsed(sql: str) -> exp.Query:

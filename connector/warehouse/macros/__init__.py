@@ -5,6 +5,9 @@ days, a quantile, a hash as a number, division by zero), and sqlglot passes func
 not know through in silence. So a call is allowed only when its name stands here or among the few of
 :data:`connector.warehouse.grammar.CORE_FUNCTIONS`, and every rendering is a reviewed text:
 
+What Postgres lacks stands there as ``pg_temp.something``: :mod:`connector.warehouse.postgres` makes
+it when a session begins.
+
 * :mod:`connector.warehouse.macros.macro` - how a function is written down.
 * :mod:`connector.warehouse.macros.text`, :mod:`~connector.warehouse.macros.numbers`,
   :mod:`~connector.warehouse.macros.times`, :mod:`~connector.warehouse.macros.aggregates` - the

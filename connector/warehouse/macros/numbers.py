@@ -10,20 +10,26 @@ NUMBERS = (
     Macro("abs", (N,), N, "the number without its sign", everywhere("ABS(_1)")),
     Macro("floor", (N,), N, "the number rounded down", everywhere("FLOOR(_1)")),
     Macro("ceil", (N,), N, "the number rounded up", everywhere("CEIL(_1)")),
-    Macro("sign", (N,), N, "-1, 0 or 1", everywhere("SIGN(_1)")),
+    Macro(
+        "sign",
+        (N,),
+        N,
+        "-1, 0 or 1",
+        {"any": "SIGN(_1)", "postgres": "CAST(SIGN(_1) AS INTEGER)"},
+    ),
     Macro(
         "round",
         (N,),
         N,
         "rounded to a whole number, halves away from zero",
-        {"any": "ROUND(_1, 0)", "postgres": "ROUND(CAST(_1 AS DECIMAL), 0)"},
+        {"any": "ROUND(_1, 0)", "postgres": "pg_temp.house_round(_1, 0)"},
     ),
     Macro(
         "round",
         (N, Word.COUNT),
         N,
         "rounded to so many decimal places, halves away from zero",
-        {"any": "ROUND(_1, _2)", "postgres": "ROUND(CAST(_1 AS DECIMAL), _2)"},
+        {"any": "ROUND(_1, _2)", "postgres": "pg_temp.house_round(_1, _2)"},
     ),
     Macro(
         "ln",
@@ -57,8 +63,13 @@ NUMBERS = (
         "as_money",
         (A,),
         N,
-        "the amount as DECIMAL(18, 2)",
-        {"any": "CAST(_1 AS DECIMAL(18, 2))", "bigquery": "ROUND(CAST(_1 AS NUMERIC), 2)"},
+        "the amount as DECIMAL(18, 2), half a cent away from zero",
+        # By way of text: 20.455 is a hair below itself in binary, and engines differ in what they
+        # make of that.
+        {
+            "any": "CAST(CAST(_1 AS VARCHAR) AS DECIMAL(18, 2))",
+            "bigquery": "ROUND(CAST(_1 AS NUMERIC), 2)",
+        },
     ),
     Macro(
         "as_number",

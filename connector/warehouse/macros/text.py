@@ -8,6 +8,10 @@ from connector.warehouse.macros.macro import Kind, Macro, Word, everywhere
 
 T, N, B, A = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN, Kind.ANY
 
+FOLDING = "pg_temp.folding"
+"""The collation by which Postgres makes letters small or large: Unicode's own mapping, whatever the
+database was set up with. The session makes it; everything else is compared byte by byte ("C")."""
+
 _ABROAD = (
     "\u00a1-\u00ac\u00ae-\u061b\u061d-\u167f\u1681-\u180d\u180f-\u1fff\u200c\u200d\u2010-\u2027"
     "\u2030-\u205e\u2070-\u2fff\u3001-\ud7ff\uf900-\ufefe\uff00-\uffef\U00010000-\U0003ffff"
@@ -24,15 +28,43 @@ _LABEL = f"[0-9A-Za-z{_ABROAD}-]+"
 _TOP = f"([A-Za-z{_ABROAD}-]{{2,63}}|[Xx][Nn]--[0-9A-Za-z-]{{2,59}})"
 
 CONSTANTS: Mapping[str, str] = {
+    "_spaces": " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u202f\u205f\u3000",
     "_blanks": " \t\r\n\u00a0\u200b\ufeff",
     "_email": f"^{_LOCAL}@({_LABEL}[.])+{_TOP}$",
 }
 """Texts that templates use by name, so that each engine's own way of quoting is left to sqlglot."""
 
 TEXT = (
-    Macro("lower", (T,), T, "the text in small letters", everywhere("LOWER(_1)")),
-    Macro("upper", (T,), T, "the text in capitals", everywhere("UPPER(_1)")),
-    Macro("trim", (T,), T, "the text without spaces at its ends", everywhere("TRIM(_1)")),
+    Macro(
+        "lower",
+        (T,),
+        T,
+        "the text in small letters",
+        {"any": "LOWER(_1)", "postgres": f'LOWER(_1 COLLATE {FOLDING}) COLLATE "C"'},
+    ),
+    Macro(
+        "upper",
+        (T,),
+        T,
+        "the text in capitals",
+        {
+            "any": "UPPER(_1)",
+            # DuckDB knows a capital sharp s.
+            "postgres": f"UPPER(REPLACE(_1, '\u00df', '\u1e9e') COLLATE {FOLDING}) COLLATE \"C\"",
+        },
+    ),
+    Macro(
+        "trim",
+        (T,),
+        T,
+        "the text without spaces at its ends",
+        {
+            "any": "TRIM(_1, _spaces)",
+            "postgres": "TRIM(_spaces FROM _1)",
+            "spark": "TRIM(BOTH _spaces FROM _1)",
+        },
+    ),
     Macro("length", (T,), N, "number of characters", everywhere("LENGTH(_1)")),
     Macro(
         "substr",
@@ -84,14 +116,21 @@ TEXT = (
         B,
         "whether the pattern is found in the text",
         {
-            "duckdb": "REGEXP_MATCHES(_1, _2)",
-            "postgres": "_1 ~ _2",
-            "spark": "_1 RLIKE _2",
-            "bigquery": "REGEXP_CONTAINS(_1, _2)",
-            "snowflake": "REGEXP_INSTR(_1, _2) > 0",
+            # A dot is any character, a line's end too: Postgres and Java's default differ there.
+            "duckdb": "REGEXP_MATCHES(_1, _2, 's')",
+            "postgres": '_1 COLLATE "C" ~ _2',
+            "spark": "_1 RLIKE CONCAT('(?s)', _2)",
+            "bigquery": "REGEXP_CONTAINS(_1, CONCAT('(?s)', _2))",
+            "snowflake": "REGEXP_INSTR(_1, _2, 1, 1, 0, 's') > 0",
         },
     ),
-    Macro("as_text", (A,), T, "the value as text", everywhere("CAST(_1 AS VARCHAR)")),
+    Macro(
+        "as_text",
+        (A,),
+        T,
+        "the value as text",
+        {"any": "CAST(_1 AS VARCHAR)", "postgres": 'pg_temp.house_text(_1) COLLATE "C"'},
+    ),
     Macro(
         "json_text",
         (A, Word.KEY),
@@ -99,7 +138,7 @@ TEXT = (
         "the value of a key of a JSON object, as text",
         {
             "duckdb": "JSON_EXTRACT_STRING(_1, '$.' || _2)",
-            "postgres": "CAST(_1 AS JSONB) ->> _2",
+            "postgres": "CAST(_1 AS JSON) ->> _2",
             "spark": "GET_JSON_OBJECT(_1, CONCAT('$.', _2))",
             "bigquery": "JSON_VALUE(_1, CONCAT('$.', _2))",
             "snowflake": "CAST(GET(PARSE_JSON(_1), _2) AS VARCHAR)",
@@ -112,7 +151,8 @@ TEXT = (
         "the address without blanks around it, small, in composed Unicode; NULL when empty",
         {
             "duckdb": "NULLIF(LOWER(TRIM(NFC_NORMALIZE(_1), _blanks)), '')",
-            "postgres": "NULLIF(LOWER(TRIM(_blanks FROM NORMALIZE(_1, NFC))), '')",
+            "postgres": "NULLIF(LOWER(TRIM(_blanks FROM NORMALIZE(_1, NFC)) "
+            f"COLLATE {FOLDING}) COLLATE \"C\", '')",
             # Spark and Snowflake have no Unicode normalisation: e + accent and the composed letter
             # stay apart there.
             "spark": "NULLIF(LOWER(TRIM(BOTH _blanks FROM _1)), '')",
@@ -127,7 +167,7 @@ TEXT = (
         "whether the text has the shape of one e-mail address with a full domain",
         {
             "duckdb": "LENGTH(_1) <= 254 AND REGEXP_MATCHES(_1, _email)",
-            "postgres": "LENGTH(_1) <= 254 AND _1 ~ _email",
+            "postgres": 'LENGTH(_1) <= 254 AND _1 COLLATE "C" ~ _email',
             "spark": "LENGTH(_1) <= 254 AND _1 RLIKE _email",
             "bigquery": "LENGTH(_1) <= 254 AND REGEXP_CONTAINS(_1, _email)",
             "snowflake": "LENGTH(_1) <= 254 AND REGEXP_INSTR(_1, _email) > 0",

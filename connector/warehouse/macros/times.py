@@ -27,7 +27,7 @@ def _plus(unit: str) -> dict[str, str | None]:
     """Templates for ``_1`` moved by ``_2`` units."""
     return {
         "duckdb": f"CAST(_1 AS TIMESTAMP) + CAST(_2 AS BIGINT) * INTERVAL '1 {unit}'",
-        "postgres": f"CAST(_1 AS TIMESTAMP) + _2 * INTERVAL '1 {unit}'",
+        "postgres": f"CAST(_1 AS TIMESTAMP) + CAST(_2 AS BIGINT) * INTERVAL '1 {unit}'",
         "spark": f"CAST(_1 AS TIMESTAMP) + _2 * INTERVAL '1' {unit}",
         "bigquery": f"DATETIME_ADD(CAST(_1 AS DATETIME), INTERVAL _2 {unit})",
         "snowflake": f"DATEADD({unit}, _2, CAST(_1 AS TIMESTAMP))",

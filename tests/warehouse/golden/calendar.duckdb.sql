@@ -5,7 +5,7 @@ SELECT
   (
     CAST(ordered_at AS TIMESTAMP) + CAST(30 AS BIGINT) * INTERVAL '1' DAY
   ) AS until,
-  CAST(AVG(CAST(net_revenue AS DOUBLE)) AS DECIMAL(18, 2)) AS mean,
+  CAST(CAST(AVG(CAST(net_revenue AS DOUBLE)) AS TEXT) AS DECIMAL(18, 2)) AS mean,
   STDDEV_SAMP(CAST(net_revenue AS DOUBLE)) AS sd,
   COUNT(DISTINCT profile_id) AS people
 FROM clean_orders

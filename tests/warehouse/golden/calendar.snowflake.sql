@@ -3,7 +3,7 @@ SELECT
   DAYOFWEEKISO(CAST(ordered_at AS TIMESTAMP)) AS weekday,
   DATE_TRUNC('WEEK', CAST(ordered_at AS TIMESTAMPNTZ)) AS week,
   DATEADD(DAY, 30, CAST(ordered_at AS TIMESTAMP)) AS until,
-  CAST(AVG(CAST(net_revenue AS DOUBLE)) AS DECIMAL(18, 2)) AS mean,
+  CAST(CAST(AVG(CAST(net_revenue AS DOUBLE)) AS VARCHAR) AS DECIMAL(18, 2)) AS mean,
   STDDEV(CAST(net_revenue AS DOUBLE)) AS sd,
   COUNT(DISTINCT profile_id) AS people
 FROM clean_orders

@@ -6,7 +6,9 @@ WITH numbered AS (
 )
 SELECT
   customer_id,
-  LOWER(email) AS email,
+  (
+    LOWER(email COLLATE pg_temp.folding) COLLATE "C"
+  ) AS email,
   (
     (
       CAST(created_at AS TIMESTAMP) AT TIME ZONE 'Europe/Berlin'

@@ -3,7 +3,11 @@ SELECT
   profile_id,
   LEFT(
     (
-      'rfm.group = ' || "rfm.group" || ' and ' || CAST(ROUND(CAST(monetary_365d AS DECIMAL), 4) AS TEXT)
+      'rfm.group = ' || "rfm.group" || ' and ' || (
+        pg_temp.house_text((
+          pg_temp.house_round(monetary_365d, 4)
+        )) COLLATE "C"
+      )
     ),
     500
   ) AS reason

@@ -11,7 +11,7 @@ SELECT
     JSON_VALUE(payload, CONCAT('$.', 'sku'))
   ) AS sku,
   (
-    REGEXP_CONTAINS(sku, '^[0-9]{5}\\d?$')
+    REGEXP_CONTAINS(sku, CONCAT('(?s)', '^[0-9]{5}\\d?$'))
   ) AS coded,
   (
     INSTR(email, '%') > 0

@@ -13,7 +13,7 @@ SELECT
     )
   ) AS sku,
   (
-    REGEXP_MATCHES(sku, '^[0-9]{5}\d?$')
+    REGEXP_MATCHES(sku, '^[0-9]{5}\d?$', 's')
   ) AS coded,
   (
     STRPOS(email, '%') > 0

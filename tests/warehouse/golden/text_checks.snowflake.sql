@@ -9,7 +9,7 @@ SELECT
   MD5(email) AS digest,
   CAST(GET(PARSE_JSON(payload), 'sku') AS VARCHAR) AS sku,
   (
-    REGEXP_INSTR(sku, '^[0-9]{5}\\d?$') > 0
+    REGEXP_INSTR(sku, '^[0-9]{5}\\d?$', 1, 1, 0, 's') > 0
   ) AS coded,
   (
     CHARINDEX('%', email) > 0

@@ -8,7 +8,7 @@ SELECT
     GET_JSON_OBJECT(payload, CONCAT('$.', 'sku'))
   ) AS sku,
   (
-    sku RLIKE '^[0-9]{5}\\d?$'
+    sku RLIKE CONCAT('(?s)', '^[0-9]{5}\\d?$')
   ) AS coded,
   (
     LOCATE('%', email) > 0
