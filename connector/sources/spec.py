@@ -8,6 +8,40 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 
+class FileKind(enum.StrEnum):
+    """What the files of a source are."""
+
+    DUCKDB = "duckdb"
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A source of files.
+
+    Attributes:
+        kind: What they are.
+        path: A file, or a pattern of files; for DuckDB one file.
+    """
+
+    kind: FileKind
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSource:
+    """A PostgreSQL database.
+
+    Attributes:
+        dsn: Its address, with the password; kept out of ``repr``.
+        schema: The schema whose tables are read.
+    """
+
+    dsn: str = field(repr=False)
+    schema: str = "public"
+
+
 class Dedupe(enum.StrEnum):
     """What to do with physical rows that are equal in every column."""
 
