@@ -90,6 +90,10 @@ def make_people(con: duckdb.DuckDBPyConnection, n_people: int, *, score: int = 0
         FROM scored
         """
     )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE segment_progress(segment TEXT, profile_id TEXT,"
+        " is_member BIGINT, since TIMESTAMP, streak BIGINT, last_as_of TIMESTAMP)"
+    )
 
 
 def activation(

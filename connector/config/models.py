@@ -215,7 +215,7 @@ class Choice(Section):
     """How the number of clusters is chosen: weights of the measures."""
 
     silhouette: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.4
-    bootstrap: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.4
+    bootstrap_ari: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.4
     min_segment_share: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.2
 
 

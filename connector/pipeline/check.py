@@ -28,7 +28,7 @@ from connector.pipeline import check_campaigns, check_data, specs
 from connector.pipeline.detectable import Prospect
 from connector.pipeline.diagnose import Survey, survey
 from connector.pipeline.project import build_destination
-from connector.pipeline.understand import RFM
+from connector.pipeline.scoring.grid import RFM
 from connector.ports import Destination
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from connector.lift.metrics import ORDERS, MetricKind
 from connector.numbers import percent, several
 from connector.pipeline import specs
 from connector.pipeline.diagnose import Survey
-from connector.pipeline.understand import RFM, Understanding
+from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.understand import Understanding
 from connector.report.data import UNREADABLE
 from connector.report.words import left_out
 from connector.state.database import parse_utc

@@ -20,7 +20,8 @@ from connector.domain import Finding, Level
 from connector.errors import LiftlineError
 from connector.models.rfm import RfmSpec
 from connector.pipeline import specs
-from connector.pipeline.understand import RFM, Understanding, open_warehouse, understand
+from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.understand import Understanding, open_warehouse, understand
 from connector.profiles import exclusion
 from connector.segments.rules import SegmentSpec, compile_segments
 from connector.sources import checks, health, mapping

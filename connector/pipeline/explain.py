@@ -23,7 +23,7 @@ from connector.pipeline.delivered import destination_view
 from connector.pipeline.explanation import Explanation
 from connector.pipeline.known import load_state
 from connector.pipeline.look import Cutting, Look, mask
-from connector.pipeline.understand import RFM
+from connector.pipeline.scoring.grid import RFM
 from connector.pipeline.who import find_profile, former_ids, load_merges
 from connector.state.database import State
 

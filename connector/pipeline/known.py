@@ -107,7 +107,6 @@ _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "st_foreign": ("foreign_members", ("destination", "audience_id", "member")),
     "st_merges": ("profile_merges", ("from_profile_id", "into_profile_id")),
     "st_labels": ("labels", ("model", "profile_id", "label")),
-    "st_segment_state": ("segment_state", ("segment", "profile_id", "is_member")),
     "st_raw_assignments": (
         "assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")
     ),

@@ -26,8 +26,8 @@ from connector.pipeline.explanation import (
     Score,
     SegmentView,
 )
+from connector.pipeline.scoring.grid import RFM
 from connector.pipeline.subject import Subject
-from connector.pipeline.understand import RFM
 from connector.report.people import RfmAxis
 from connector.report.words import BLOCKED, axis_labels, phrase
 from connector.segments import trace

@@ -46,8 +46,8 @@ def make_plan(
     """Decide every change of this run, without changing anything at a vendor.
 
     Args:
-        con: The workspace, holding ``profiles``, ``permissions``, ``exclusions``, ``scored`` and
-            ``segment_members``.
+        con: The workspace, holding ``profiles``, ``permissions``, ``exclusions``, ``scored``,
+            ``segment_members`` and ``segment_progress``.
         state: The state database.
         activation: The configuration's part.
         as_of: The instant that the scores are of.
@@ -273,14 +273,8 @@ def _build_advances(
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE new_segment_state AS
-        SELECT coalesce(m.segment, t.segment) AS segment, coalesce(m.profile_id,
-            t.profile_id) AS profile_id,
-            CAST(m.profile_id IS NOT NULL AS INTEGER) AS is_member, CAST($at AS TEXT) AS since,
-                1 AS streak,
-            CAST($at AS TEXT) AS last_as_of
-        FROM (SELECT DISTINCT segment, profile_id FROM segment_members) m
-        FULL JOIN st_segment_state t ON t.segment = m.segment AND t.profile_id = m.profile_id
-        WHERE CAST(m.profile_id IS NOT NULL AS INTEGER) IS DISTINCT FROM t.is_member
-        """,
-        {"at": at},
+        SELECT segment, profile_id, is_member, strftime(since, '%Y-%m-%dT%H:%M:%S.%fZ') AS since,
+            streak, strftime(last_as_of, '%Y-%m-%dT%H:%M:%S.%fZ') AS last_as_of
+        FROM segment_progress
+        """
     )

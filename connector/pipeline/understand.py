@@ -7,48 +7,43 @@ is made.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector.config import Config
 from connector.domain import Finding, Level
-from connector.errors import ModelError
 from connector.features.build import FeatureMeta, build_features
 from connector.features.orders import orders_pack, rfm_pack
 from connector.models import rfm, store
 from connector.models.scored import build_scored
 from connector.pipeline import specs
+from connector.pipeline.located import located, text_table
+from connector.pipeline.scoring.context import ScoringContext
+from connector.pipeline.scoring.grid import (
+    RFM,
+    choose_cuts,
+    load_known_labels,
+    migration,
+    previous_groups,
+)
+from connector.pipeline.scoring.run import Scores, score_models
+from connector.pipeline.segmenting import build_members, compiled
 from connector.plan.document import Guard
 from connector.profiles import consent, customers, exclusion, identity, orders, people, quarantine
 from connector.profiles.quality import QualitySummary, Reports
-from connector.segments.rules import Segment, build_segment_members, compile_segments
+from connector.segments.rules import Segment
 from connector.sources import checks, health, mapping
 from connector.sources.spec import TableReport
-from connector.state.database import State, parse_utc
+from connector.state.database import State
 from connector.state.journal import SOURCE_GUARD, Journal
-from connector.warehouse.dialect import ExpressionError
 from connector.warehouse.duckdb import DuckDBWarehouse
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-RFM = "rfm"
 CONSENT_SUBJECTS = (consent.SUBJECT, f"tables.{consent.TABLE}")
 """How the findings about the consent source begin."""
-
-RFM_COLUMNS = (
-    f"{RFM}.r",
-    f"{RFM}.f",
-    f"{RFM}.m",
-    f"{RFM}.cell",
-    f"{RFM}.group",
-    f"{RFM}.previous_group",
-)
-
 
 RESERVED = frozenset(
     {
@@ -56,6 +51,7 @@ RESERVED = frozenset(
         *("known_keys", "known_labels", "permissions", "exclusions", "quarantine", "features"),
         *("withdrawn_addresses", "excluded_addresses", "refused"),
         *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),
+        *("known_segments", "segment_progress", "training_labels", "training_rfm"),
         *("clean_items", "rfm_scores", "rfm_history", "candidates", "arms", "changes", "reach"),
     }
 )
@@ -78,6 +74,7 @@ class Understanding:
         rfm_model: Used in this run.
         rfm_version: Its version in the state; None when it was fitted just now.
         migration: People whose group changes because cut points were refitted.
+        scores: What the other models of the file have made.
     """
 
     warehouse: DuckDBWarehouse
@@ -91,6 +88,7 @@ class Understanding:
     rfm_model: rfm.RfmModel
     rfm_version: int | None
     migration: tuple[rfm.Migration, ...]
+    scores: Scores
 
     @property
     def guards(self) -> list[Guard]:
@@ -172,7 +170,7 @@ def understand(
 
     progress("cleaning and stitching people")
     steps: list[Reports] = list(reports)
-    with _located(config, "quality.exclude"):
+    with located(config, "quality.exclude"):
         steps.append(
             customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
         )
@@ -191,31 +189,51 @@ def understand(
         )
     people.build_profiles(warehouse, consent_spec)
     consent.grant_permissions(warehouse, consent_spec)
-    with _located(config, "tables.orders"):
+    with located(config, "tables.orders"):
         steps.append(orders.clean_orders(warehouse, specs.orders_spec(config), as_of=as_of))
     steps.append(orders.clean_items(warehouse))
 
     progress("computing features")
     rfm_spec = specs.rfm_spec(config)
-    features = build_features(
-        warehouse,
-        [rfm_pack(rfm_spec.window_days, config.models.rfm.monetary.value), orders_pack()],
-        as_of=as_of,
-    )
+    packs = [rfm_pack(rfm_spec.window_days, config.models.rfm.monetary.value), orders_pack()]
+    features = build_features(warehouse, packs, as_of=as_of)
+
+    def features_at(instant: datetime) -> str:
+        name = f"features_{instant:%Y%m%d%H%M%S}"
+        if not warehouse.columns(name):
+            build_features(warehouse, packs, as_of=instant, output=name)
+        return name
+
     progress("scoring")
-    model, version = _rfm(config, journal, warehouse, rfm_spec, as_of=as_of, retrain=retrain)
+    model, version = choose_cuts(config, journal, warehouse, rfm_spec, as_of=as_of, retrain=retrain)
     findings += model.findings()
     rfm.predict(warehouse, model)
-    _previous_groups(warehouse, state)
-    build_scored(warehouse, ["rfm_scores", "rfm_history"])
+    load_known_labels(warehouse, state)
+    previous_groups(warehouse)
+    scores = score_models(
+        ScoringContext(
+            config=config,
+            warehouse=warehouse,
+            as_of=as_of,
+            features={meta.name: meta for meta in features},
+            features_at=features_at,
+            rules=specs.input_rules(config),
+            rfm=model,
+            progress=progress,
+        ),
+        journal,
+        retrain=retrain,
+    )
+    findings += scores.findings
+    build_scored(warehouse, ["rfm_scores", "rfm_history", *scores.relations])
     columns = warehouse.columns("scored")
 
     progress("forming segments")
     lists, rules = specs.exclusion_specs(config)
-    with _located(config, "exclusion_lists"):
+    with located(config, "exclusion_lists"):
         steps += exclusion.build_exclusions(warehouse, lists, rules)
-    segments = _segments(config, columns, rfm_spec)
-    build_segment_members(warehouse, segments)
+    segments = compiled(config, columns, rfm_spec, scores.domains)
+    build_members(config, state, warehouse, segments, as_of=as_of)
     quarantine.collect_quarantine(
         warehouse,
         [
@@ -230,12 +248,13 @@ def understand(
         findings=tuple(sorted(findings, key=lambda finding: order.index(finding.level))),
         quality=QualitySummary.of(steps),
         table_counts={report.table: report.n_kept for report in reports},
-        features=features,
+        features=(*features, *scores.meanings.values()),
         columns=columns,
         segments=segments,
         rfm_model=model,
         rfm_version=version,
-        migration=_migration(journal, warehouse, model),
+        migration=migration(journal, warehouse, model),
+        scores=scores,
     )
 
 
@@ -257,7 +276,16 @@ def remember(state: State, understanding: Understanding, *, now: datetime) -> di
         version = journal.store_model(
             RFM, store.dumps(understanding.rfm_model), as_of=understanding.as_of, now=now
         )
-    return {RFM: version}
+    scores = understanding.scores
+    for path, text in scores.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    stored = {
+        name: journal.store_model(name, document, as_of=understanding.as_of, now=now)
+        for name, document in scores.fresh.items()
+    }
+    used = {name: known or stored[name] for name, known in scores.versions.items()}
+    return {RFM: version, **used}
 
 
 def _rows(warehouse: DuckDBWarehouse, sql: str) -> list[dict[str, Any]]:
@@ -269,7 +297,7 @@ def _sources(config: Config, warehouse: DuckDBWarehouse) -> list[TableReport]:
     reports = []
     for spec in specs.table_specs(config):
         path = "consent" if spec.name == "consents" else f"tables.{spec.name}"
-        with _located(config, path):
+        with located(config, path):
             reports.append(mapping.map_table(warehouse, spec, timezone=config.project.timezone))
     return reports
 
@@ -296,123 +324,7 @@ def _source_findings(
 def _load_known_people(warehouse: DuckDBWarehouse, state: State) -> None:
     warehouse.load(
         "known_keys",
-        _text_table(
+        text_table(
             state.arrow({"keys": "SELECT kind, key_digest, profile_id FROM profile_keys"})["keys"]
         ),
     )
-
-
-def _rfm(
-    config: Config,
-    journal: Journal,
-    warehouse: DuckDBWarehouse,
-    spec: rfm.RfmSpec,
-    *,
-    as_of: datetime,
-    retrain: bool,
-) -> tuple[rfm.RfmModel, int | None]:
-    """The stored model, or a new one where it is due; a changed map needs no refit."""
-    stored = journal.model(RFM)
-    if stored is None or retrain or _due(config, spec, stored, as_of=as_of):
-        return rfm.fit(warehouse, spec, as_of=as_of), None
-    version, document, _ = stored
-    model = store.loads(document)
-    mapped = dataclasses.replace(
-        model, groups=spec.groups, no_orders=spec.no_orders, lapsed=spec.lapsed
-    )
-    return mapped, version if mapped == model else None
-
-
-def _due(
-    config: Config, spec: rfm.RfmSpec, stored: tuple[int, str, str], *, as_of: datetime
-) -> bool:
-    _, document, fitted_at = stored
-    model = store.loads(document)
-    same_cuts = model.card.window_days == spec.window_days and all(
-        cuts.method is cut.method
-        and cuts.bins == cut.bins
-        and (not cut.edges or [float(e) for e in cuts.edges] == [float(e) for e in cut.edges])
-        for cuts, cut in (
-            (model.recency, spec.recency),
-            (model.frequency, spec.frequency),
-            (model.monetary, spec.monetary),
-        )
-    )
-    refit = config.models.rfm.refit
-    if not same_cuts or refit == "every_run":
-        return True
-    return isinstance(refit, timedelta) and as_of - parse_utc(fitted_at) >= refit
-
-
-def _previous_groups(warehouse: DuckDBWarehouse, state: State) -> None:
-    """Each person's group before the present one, from the labels that the last run stored."""
-    rows = state.arrow(
-        {
-            "labels": "SELECT coalesce(m.into_profile_id, l.profile_id) AS profile_id,"
-            " l.label AS label,"
-            " coalesce(l.previous_label, '') AS previous_label FROM labels l"
-            f" LEFT JOIN profile_merges m ON m.from_profile_id = l.profile_id WHERE l.model ="
-            f" '{RFM}'"
-        }
-    )["labels"]
-    warehouse.load("known_labels", _text_table(rows))
-    warehouse.create_table_as(
-        "rfm_history",
-        f'SELECT s.profile_id AS profile_id, CASE WHEN l.label <> s."{RFM}.group" THEN l.label'
-        f" ELSE nullif(l.previous_label, '') END AS \"{RFM}.previous_group\""
-        " FROM rfm_scores AS s LEFT JOIN (SELECT k.profile_id AS profile_id, min(k.label) AS label,"
-        " min(k.previous_label) AS previous_label FROM known_labels AS k GROUP BY k.profile_id)"
-        " AS l"
-        " ON l.profile_id = s.profile_id",
-    )
-
-
-def _segments(config: Config, columns: Mapping[str, str], spec: rfm.RfmSpec) -> tuple[Segment, ...]:
-    domains = {f"{RFM}.group": spec.group_names, f"{RFM}.previous_group": spec.group_names}
-    for one in specs.segment_specs(config):
-        # One at a time first, so that an error names the line of its own rule.
-        if one.where is not None:
-            with _located(config, f"segments.{one.name}.where"):
-                compile_segments([one], columns=columns, domains=domains)
-    with _located(config, "segments"):
-        return compile_segments(
-            specs.segment_specs(config), columns=columns, domains={f"{RFM}.group": spec.group_names}
-        )
-
-
-def _migration(
-    journal: Journal, warehouse: DuckDBWarehouse, model: rfm.RfmModel
-) -> tuple[rfm.Migration, ...]:
-    applied = journal.model(RFM, applied=True)
-    if applied is None:
-        return ()
-    try:
-        before = store.loads(applied[1])
-    except ModelError:
-        # It cannot be read any more, so nobody can say whom its successor moves.
-        return ()
-    if before == model:
-        return ()
-    return tuple(m for m in rfm.migration(warehouse, before, model) if m.before != m.after)
-
-
-def _text_table(rows: pa.Table) -> pa.Table:
-    """ADBC guesses the types of an empty result; every column here is text."""
-    import pyarrow as pa
-
-    return rows.cast(pa.schema([(name, pa.string()) for name in rows.column_names]))
-
-
-class _located:  # noqa: N801 - reads as a statement
-    """Give an expression's error the line of the file that it was written on."""
-
-    def __init__(self, config: Config, path: str) -> None:
-        self._config = config
-        self._path = path
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ExpressionError):
-            raise self._config.config_error(self._path, error.message, error.hint) from error

@@ -38,8 +38,20 @@ from connector.pipeline.applying import ApplyReport, apply_plan
 from connector.pipeline.planning import make_plan
 from connector.plan.document import Plan
 from connector.plan.summary import GuardLimits
+from connector.state import schema
 from connector.state.database import State
 from connector.state.journal import Journal
+
+PROGRESS = {
+    "segment": pa.string(),
+    "profile_id": pa.string(),
+    "is_member": pa.int64(),
+    "since": pa.timestamp("us"),
+    "streak": pa.int64(),
+    "last_as_of": pa.timestamp("us"),
+}
+"""Columns of what segments remember."""
+
 
 START = datetime(2026, 3, 2, 5, 0, tzinfo=UTC)
 NO_GUARDS = GuardLimits(
@@ -400,6 +412,7 @@ class Engine:
                 "profile_id": pa.array([i for _, i in members], text),
                 "reason": pa.array(["because" for _ in members], text),
             },
+            "segment_progress": self._progress(members),
         }
         for name, columns in tables.items():
             self.con.register("incoming", pa.table(columns))
@@ -414,6 +427,24 @@ class Engine:
             ],
             now=self.now,
         )
+
+    def _progress(self, members: Sequence[tuple[str, str]]) -> dict[str, pa.Array]:
+        """Who entered or left a segment since the last applied run; nobody waits here."""
+        with self.state.engine.connect() as connection:
+            rows = connection.execute(sa.select(schema.segment_state)).all()
+        known = {(row.segment, row.profile_id): row.is_member for row in rows}
+        now = dict.fromkeys(members, 1)
+        at = self.now.replace(tzinfo=None)
+        changed = [
+            (*pair, now.get(pair, 0), at, 0, at)
+            for pair in sorted({*known, *now})
+            if now.get(pair, 0) != known.get(pair, 0)
+        ]
+        columns = list(zip(*changed, strict=True)) or [()] * len(PROGRESS)
+        return {
+            name: pa.array(column, kind)
+            for (name, kind), column in zip(PROGRESS.items(), columns, strict=True)
+        }
 
     def plan(self, limits: GuardLimits = NO_GUARDS) -> Plan:
         self.load()

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connector.config import Config
+from connector.errors import ConfigError
 from connector.features.build import FeatureMeta
+from connector.features.inputs import InputRules, allowed_inputs
+from connector.models.rfm import RfmModel
 from connector.ports import Warehouse
-from connector.warehouse.render import quote
+from connector.warehouse.dialect import ExpressionError, parse_condition
+from connector.warehouse.render import literal, quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +36,8 @@ class ScoringContext:
         as_of: The instant of ``features``.
         features: Name -> what it means.
         features_at: Builds the features as of an earlier instant; returns the relation's name.
+        rules: Which features may be inputs of a model.
+        rfm: Today's cut points.
         progress: Told what goes on.
     """
 
@@ -40,12 +46,57 @@ class ScoringContext:
     as_of: datetime
     features: Mapping[str, FeatureMeta]
     features_at: Callable[[datetime], str]
+    rules: InputRules
+    rfm: RfmModel
     progress: Callable[[str], None] = lambda _what: None
 
     def rng(self, model: str) -> np.random.Generator:
         """Randomness of a model: of its own, and the same in every run."""
         seed = int.from_bytes(hashlib.sha256(model.encode()).digest()[:8], "big")
         return np.random.default_rng(seed)
+
+    def held(self, model: str) -> pd.Series:
+        """Label that each person had of a model at the last applied run, under ``profile_id``."""
+        rows = self.warehouse.rows(
+            "SELECT k.profile_id AS profile_id, min(k.label) AS label FROM known_labels AS k"
+            f" WHERE k.model = {literal(model)} GROUP BY k.profile_id"
+        )
+        import pandas as pd
+
+        labels = {str(profile): str(label) for profile, label in rows}
+        return pd.Series(labels, dtype="str").rename_axis("profile_id")
+
+    def condition(self, text: str | None, path: str) -> str:
+        """A condition of the file over features, as SQL of the house dialect; empty for none.
+
+        Raises:
+            ConfigError: It is no condition over features; the line is named.
+        """
+        if text is None:
+            return ""
+        try:
+            columns = self.warehouse.columns("features")
+            return parse_condition(text, columns=columns, what=path).sql()
+        except ExpressionError as problem:
+            raise self.config.config_error(path, problem.message, problem.hint) from problem
+
+    def model_inputs(self, names: Sequence[str], path: str) -> tuple[str, ...]:
+        """Features that a model reads: those it names, or every number that is allowed.
+
+        Raises:
+            ConfigError: A name is unknown, denied or no number; the line is named.
+        """
+        kinds = self.warehouse.columns("features")
+        numbers = [
+            name
+            for name, kind in kinds.items()
+            if name in self.features and kind.upper().startswith(NUMBERS)
+        ]
+        try:
+            chosen = allowed_inputs(names, numbers, self.rules, what=path)
+        except ConfigError as problem:
+            raise self.config.config_error(path, problem.message, problem.hint) from problem
+        return chosen
 
     def frame(
         self, columns: Sequence[str], *, relation: str = "features", where: str = ""

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from connector.config.models import Model
@@ -47,6 +48,7 @@ class Scores:
         cards: Model -> card of the one in use.
         versions: Model -> version in the state; None for one that was fitted just now.
         fresh: Documents to be stored, by name.
+        files: Path -> content to be written with them.
     """
 
     relations: list[str] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Scores:
     cards: dict[str, ModelCard] = field(default_factory=dict)
     versions: dict[str, int | None] = field(default_factory=dict)
     fresh: dict[str, str] = field(default_factory=dict)
+    files: dict[Path, str] = field(default_factory=dict)
 
 
 def score_models(context: ScoringContext, journal: Journal, *, retrain: bool = False) -> Scores:
@@ -79,6 +82,8 @@ def score_models(context: ScoringContext, journal: Journal, *, retrain: bool = F
             columns = kind.columns(settings)
             _nothing(context, name, columns, relation)
         else:
+            if name not in scores.fresh:
+                model = kind.refresh(context, name, settings, model)
             columns = model.columns
             kind.score(context, name, settings, model, relation)
             scores.cards[name] = model.card
@@ -149,7 +154,7 @@ def _fitted(
     """A new model, or None and the reason where it may not be used."""
     left = "The model before stays in use." if before else "Its columns hold nothing meanwhile."
     try:
-        model = kind.fit(context, name, settings, before)
+        fitted = kind.fit(context, name, settings, before)
     except InsufficientDataError as problem:
         scores.findings.append(
             Finding(Level.WARNING, f"models.{name}", f"{problem.message} {left}", problem.hint)
@@ -157,6 +162,7 @@ def _fitted(
         reasons = [problem.message]
         scores.fresh[name + REFUSED] = json.dumps({"settings": digest, "reasons": reasons})
         return None
+    model = fitted.model
     failed = [gate for gate in model.card.gates if not gate.passed]
     if failed:
         reasons = [f"{g.name}: {g.found}, needs {g.required}" for g in failed]
@@ -174,6 +180,7 @@ def _fitted(
         return None
     scores.findings += [Finding(Level.NOTE, f"models.{name}", note) for note in model.card.notes]
     scores.fresh[name] = store.dumps(model, settings=digest)
+    scores.files.update(fitted.files)
     return model
 
 
