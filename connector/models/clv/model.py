@@ -327,8 +327,11 @@ def _common(
     return {
         "name": name,
         "value": value,
-        "horizon": {"days": horizon.days, "annual_discount_rate": horizon.annual_discount_rate},
-        "tiers": [{"name": tier.name, "top_share": tier.top_share} for tier in tiers],
+        "horizon": {
+            "days": float(horizon.days),
+            "annual_discount_rate": float(horizon.annual_discount_rate),
+        },
+        "tiers": [{"name": tier.name, "top_share": float(tier.top_share)} for tier in tiers],
         "cuts": [cut if np.isfinite(cut) else None for cut in cuts],
         "card": card.to_dict(),
     }

@@ -14,7 +14,7 @@ that, each where it is good:
 * **Lower end**, which only frequent buyers have above 0: there one gamma is wrong (up to .19 for
   .10), because a customer may drop out after any purchase and so stop at few. The distribution of Y
   is taken exactly for few purchases and in lumps for many, and inverted by interpolation on a grid,
-  once for each pair of repeats and age.
+  once for each pair of repeats and age. The exact distribution puts .097 to .103 below it.
 
 Simulating 1,000 futures of a million customers would take minutes, and wobble with the seed.
 """
@@ -33,16 +33,17 @@ from connector.models.clv.spend import SpendPosterior
 LOW, HIGH = 0.1, 0.9
 """Ends of the range, as probabilities."""
 
-PROBABILITY_STEPS = 1000
+PROBABILITY_STEPS = 250
 """Customers whose probabilities to buy agree to so many steps share an upper end."""
 
-GRID_POINTS = 16
-"""Points of the grid that the lower end is interpolated on."""
+GRID_POINTS, GRID_POWER = 16, 0.8
+"""Points of the grid that the lower end is interpolated on; a power below 1 crowds them at its end,
+where the distribution of frequent buyers rises."""
 
 EXACT_COUNTS = 5
 """Numbers of purchases up to this are taken one by one, greater ones in lumps."""
 
-LUMP_GROWTH = 1.35
+LUMP_GROWTH = 1.2
 """Each lump of counts ends at so many times its beginning."""
 
 REST = 0.4
@@ -132,7 +133,7 @@ def _upper_end(chance: Floats, shape: Floats, below: Floats, codes: Integers) ->
 def _grid(p: float, below: Floats, median: Floats) -> Floats:
     """Points from what a single purchase hardly ever stays under to the median, (n, points)."""
     start = np.minimum(_odds(np.full(below.shape, p), below, 1e-3), median / 2.0)
-    steps = np.linspace(0.0, 1.0, GRID_POINTS)
+    steps = np.linspace(0.0, 1.0, GRID_POINTS) ** GRID_POWER
     points: Floats = start[:, None] * np.exp(np.log(median / start)[:, None] * steps)
     return points
 
@@ -170,12 +171,15 @@ def _distribution(
 
 
 def _inverted(share: Floats, grid: Floats, place: Integers, levels: Floats) -> Floats:
-    """Interpolate the grid, in its logarithm, at the level of each customer."""
+    """Interpolate the grid at the level of each customer, in logarithms: tails are powers."""
     left = np.zeros(levels.size, dtype=np.int64)
     for column in range(1, grid.shape[1] - 1):
         left += share[place, column] <= levels
-    from_share, to_share = share[place, left], share[place, left + 1]
-    part = np.clip((levels - from_share) / np.maximum(to_share - from_share, 1e-300), 0.0, 1.0)
+    least = np.finfo(np.float64).tiny
+    from_share = np.log(np.maximum(share[place, left], least))
+    rise = np.log(np.maximum(share[place, left + 1], least)) - from_share
+    part = np.log(np.maximum(levels, least)) - from_share
+    part = np.clip(np.divide(part, rise, out=np.zeros_like(part), where=rise > 0), 0.0, 1.0)
     between = grid[place, left] ** (1.0 - part) * grid[place, left + 1] ** part
     # Below the grid the distribution is all but empty: straight down to nothing.
     start = share[place, 0]
