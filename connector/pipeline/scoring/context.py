@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class ScoringContext:
         features_at: Builds the features as of an earlier instant; returns the relation's name.
         rules: Which features may be inputs of a model.
         rfm: Today's cut points.
+        documents: Models in use so far, as they are stored: one may read another.
         progress: Told what goes on.
     """
 
@@ -48,6 +49,7 @@ class ScoringContext:
     features_at: Callable[[datetime], str]
     rules: InputRules
     rfm: RfmModel
+    documents: dict[str, str] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _what: None
 
     def rng(self, model: str) -> np.random.Generator:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from connector.config.models import ClusterModel as Settings
-from connector.config.models import Labels
 from connector.models.card import ScoreColumn
-from connector.models.clusters import ClusterModel, ClusterSpec, fit, relabel
-from connector.models.labels import Registry, read_registry, write_registry
-from connector.models.matching import LabelRules
+from connector.models.clusters import ClusterModel, ClusterSpec, fit
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
+from connector.pipeline.scoring.registers import hand_over, registry_of, rules_of
 
 
 def _fit(
@@ -19,7 +15,6 @@ def _fit(
 ) -> Fitted:
     path = f"models.{name}"
     features = context.model_inputs(settings.features, f"{path}.features")
-    rules = LabelRules() if settings.labels is None else _rules(settings.labels)
     spec = ClusterSpec(
         name=name,
         features=features,
@@ -30,45 +25,11 @@ def _fit(
             "bootstrap_ari": settings.choose_by.bootstrap_ari,
             "min_segment_share": settings.choose_by.min_segment_share,
         },
-        labels=rules,
+        labels=rules_of(settings.labels),
     )
     frame = context.frame(features, where=context.condition(settings.eligible, f"{path}.eligible"))
     fresh = fit(frame, spec, as_of=context.as_of, rng=context.rng(name), before=before)
-    registry = registry_of(context, name, settings.labels)
-    if before is not None and not registry.labels:
-        before = None  # somebody deleted the file: start over
-    labelled = relabel(
-        fresh,
-        registry,
-        rules=rules,
-        before=before,
-        frame=None if before is None else frame,
-        held=None if before is None else context.held(name),
-    )
-    files = {}
-    if settings.labels is not None:
-        files[registry_path(context, settings.labels)] = write_registry(labelled.registry)
-    return Fitted(labelled.model, files)
-
-
-def _rules(labels: Labels) -> LabelRules:
-    return LabelRules(min_overlap=labels.min_overlap)
-
-
-def registry_path(context: ScoringContext, labels: Labels) -> Path:
-    """Where the registry of a model lies."""
-    return Path(context.config.resolve(labels.registry))
-
-
-def registry_of(context: ScoringContext, name: str, labels: Labels | None) -> Registry:
-    """The labels so far.
-
-    Raises:
-        ConfigError: The file cannot be read; the message names its line.
-    """
-    if labels is None or not (path := registry_path(context, labels)).exists():
-        return Registry(name)
-    return read_registry(path.read_text(encoding="utf-8"), model=name, what=labels.registry)
+    return Fitted(*hand_over(context, name, settings.labels, fresh, before, frame))
 
 
 def _refresh(
@@ -82,8 +43,7 @@ def _score(
     context: ScoringContext, name: str, settings: Settings, model: ClusterModel, output: str
 ) -> None:
     where = context.condition(settings.eligible, f"models.{name}.eligible")
-    features = model.scaler.features
-    frame = context.frame(features, where=where)
+    frame = context.frame(model.scaler.features, where=where)
     held = context.held(name)
     scored = model.predict(frame, previous=held if len(held) else None)
     load_frame(context.warehouse, output, scored.add_prefix(f"{name}."))

@@ -119,11 +119,13 @@ def _chosen(
         fitted = _fitted(context, name, settings, kind, before, digest, scores)
         if fitted is not None:
             scores.versions[name] = None
+            context.documents[name] = scores.fresh[name]
             return fitted
     elif attempt is not None and before is None:
         scores.findings.append(_still_refused(name, json.loads(attempt[1])))
     if before is not None and row is not None:
         scores.versions[name] = row[0]
+        context.documents[name] = row[1]
     return before
 
 

@@ -1,0 +1,74 @@
+"""Labels of clusters and topics: the registry's file, and handing labels on to a new model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from connector.config.models import Labels
+from connector.models.handover import Labelled, relabel
+from connector.models.labels import Registry, read_registry, write_registry
+from connector.models.matching import LabelRules
+from connector.pipeline.scoring.context import ScoringContext
+
+M = TypeVar("M", bound=Labelled)
+
+
+def rules_of(labels: Labels | None) -> LabelRules:
+    """How labels pass to the next model."""
+    return LabelRules() if labels is None else LabelRules(min_overlap=labels.min_overlap)
+
+
+def registry_of(context: ScoringContext, name: str, labels: Labels | None) -> Registry:
+    """The labels so far; none where the file says nothing of a registry, or it is not there yet.
+
+    Raises:
+        ConfigError: The file cannot be read; the message names its line.
+    """
+    if labels is None or not (path := _path(context, labels)).exists():
+        return Registry(name)
+    return read_registry(path.read_text(encoding="utf-8"), model=name, what=labels.registry)
+
+
+def hand_over(
+    context: ScoringContext,
+    name: str,
+    labels: Labels | None,
+    fresh: M,
+    before: M | None,
+    frame: pd.DataFrame,
+) -> tuple[M, dict[Path, str]]:
+    """Give a new model the labels of the one before.
+
+    Args:
+        context: The run's data.
+        name: The model's name.
+        labels: Where the registry lies; without one labels start anew with every fit.
+        fresh: The new model.
+        before: The model in use.
+        frame: What both predict from.
+
+    Returns:
+        The labelled model, and the registry's file to be written when it is put to use.
+    """
+    registry = registry_of(context, name, labels)
+    known = {label.id for label in registry.labels}
+    # Without the file nobody knows what the labels meant: start over.
+    kept = before if before is not None and set(before.ids) <= known else None
+    done = relabel(
+        fresh,
+        registry,
+        rules=rules_of(labels),
+        before=kept,
+        frame=None if kept is None else frame,
+        held=None if kept is None else context.held(name),
+    )
+    if labels is None:
+        return done.model, {}
+    return done.model, {_path(context, labels): write_registry(done.registry)}
+
+
+def _path(context: ScoringContext, labels: Labels) -> Path:
+    return Path(context.config.resolve(labels.registry))
