@@ -24,7 +24,7 @@ SHOP = shop(
         event(2, "Product Viewed", 2, properties=properties(product_id="a", duration_s="5.5")),
         event(3, "Product Viewed", 3, properties=properties(product_id="b", gpc=True)),
         event(4, "Product Viewed", 9, properties=properties(product_id="c")),
-        event(5, "Product Added", 1, properties=None),
+        event(5, "Product Added", 1, properties="no JSON {"),
         event(6, "Page Viewed", 1),
     ],
 )

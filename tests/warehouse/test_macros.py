@@ -320,6 +320,8 @@ def test_json_text(warehouse: DuckDBWarehouse) -> None:
     assert value(warehouse, f"json_text({literal(document)}, 'sku')") == "A-1"
     assert value(warehouse, f"json_text({literal(document)}, 'n')") == "3"
     assert value(warehouse, f"json_text({literal(document)}, 'absent')") is None
+    for broken in ("no JSON", "{", '{"sku": }', ""):
+        assert value(warehouse, f"json_text({literal(broken)}, 'sku')") is None
 
 
 def test_every_macro_says_what_it_is_and_where_it_runs() -> None:

@@ -135,13 +135,14 @@ TEXT = (
         "json_text",
         (A, Word.KEY),
         T,
-        "the value of a key of a JSON object, as text",
+        "the value of a key of a JSON object, as text; NULL where the text is no JSON",
         {
-            "duckdb": "JSON_EXTRACT_STRING(_1, '$.' || _2)",
-            "postgres": "CAST(_1 AS JSON) ->> _2",
+            "duckdb": "CASE WHEN JSON_VALID(_1) THEN JSON_EXTRACT_STRING(_1, '$.' || _2) END",
+            "postgres": "CASE WHEN PG_INPUT_IS_VALID(CAST(_1 AS TEXT), 'json') "
+            "THEN CAST(_1 AS JSON) ->> _2 END",
             "spark": "GET_JSON_OBJECT(_1, CONCAT('$.', _2))",
             "bigquery": "JSON_VALUE(_1, CONCAT('$.', _2))",
-            "snowflake": "CAST(GET(PARSE_JSON(_1), _2) AS VARCHAR)",
+            "snowflake": "CAST(GET(TRY_PARSE_JSON(_1), _2) AS VARCHAR)",
         },
     ),
     Macro(

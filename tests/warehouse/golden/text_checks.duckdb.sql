@@ -7,11 +7,9 @@ SELECT
     )
   ) AS valid,
   MD5(email) AS digest,
-  (
-    payload ->> (
-      '$.' || 'sku'
-    )
-  ) AS sku,
+  CASE WHEN JSON_VALID(payload) THEN payload ->> (
+    '$.' || 'sku'
+  ) END AS sku,
   (
     REGEXP_MATCHES(sku, '^[0-9]{5}\d?$', 's')
   ) AS coded,

@@ -4,9 +4,10 @@ SELECT
     AND email COLLATE "C" ~ '^[!#-''*+./0-9=?A-Z^-~¡-¬®-؛؝-ᙿᚁ-᠍᠏-῿‌‍‐-‧‰-⁞⁰-⿿、-퟿豈-﻾＀-￯𐀀-𿿿-]+@([0-9A-Za-z¡-¬®-؛؝-ᙿᚁ-᠍᠏-῿‌‍‐-‧‰-⁞⁰-⿿、-퟿豈-﻾＀-￯𐀀-𿿿-]+[.])+([A-Za-z¡-¬®-؛؝-ᙿᚁ-᠍᠏-῿‌‍‐-‧‰-⁞⁰-⿿、-퟿豈-﻾＀-￯𐀀-𿿿-]{2,63}|[Xx][Nn]--[0-9A-Za-z-]{2,59})$'
   ) AS valid,
   MD5(email) AS digest,
-  (
-    CAST(payload AS JSON) ->> 'sku'
-  ) AS sku,
+  CASE
+    WHEN PG_INPUT_IS_VALID(CAST(payload AS TEXT), 'json')
+    THEN CAST(payload AS JSON) ->> 'sku'
+  END AS sku,
   (
     sku COLLATE "C" ~ '^[0-9]{5}\d?$'
   ) AS coded,

@@ -7,7 +7,7 @@ SELECT
     ) > 0
   ) AS valid,
   MD5(email) AS digest,
-  CAST(GET(PARSE_JSON(payload), 'sku') AS VARCHAR) AS sku,
+  CAST(GET(TRY_PARSE_JSON(payload), 'sku') AS VARCHAR) AS sku,
   (
     REGEXP_INSTR(sku, '^[0-9]{5}\\d?$', 1, 1, 0, 's') > 0
   ) AS coded,
