@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SecretStr,
     StrictBool,
     StrictFloat,
     StrictInt,
@@ -106,8 +107,8 @@ class Project(Section):
         return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
 
 
-class Source(Section):
-    """One place to read from.
+class FileSource(Section):
+    """Files to read from.
 
     Attributes:
         type: ``duckdb`` (tables are addressed as ``source.table``), ``csv`` or ``parquet`` (the
@@ -117,6 +118,26 @@ class Source(Section):
 
     type: Literal["duckdb", "csv", "parquet"]
     path: Text = Field(repr=False)
+
+
+class PostgresSource(Section):
+    """A PostgreSQL database to read from; its tables are addressed as ``source.table``.
+
+    Attributes:
+        dsn: Its address with role and password; a secret, so the name of a variable.
+        schema_: The schema whose tables are read (key ``schema``).
+    """
+
+    type: Literal["postgres"]
+    dsn: SecretStr = Field(min_length=1)
+    schema_: Text = Field(default="public", alias="schema")
+
+
+Source = Annotated[FileSource | PostgresSource, Field(discriminator="type")]
+"""One place to read from."""
+
+DATABASES = frozenset({"duckdb", "postgres"})
+"""Types of sources that hold several tables."""
 
 
 def _column_alone(value: object) -> object:

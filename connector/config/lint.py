@@ -19,11 +19,8 @@ def unused(config: Config) -> Iterator[Finding]:
     """Blocks that nothing refers to."""
     campaigns = config.campaigns.values()
     inner = {name for segment in config.segments.values() for name in segment.references}
-    tables = [table.source for _, table in config.tables.items()]
-    tables += [one.source for one in config.exclusion_lists if one.source is not None]
-    tables += [config.consent.source] if config.consent is not None else []
     used: dict[str, set[str]] = {
-        "sources": {text.partition(".")[0] for text in tables},
+        "sources": {text.partition(".")[0] for text in config.relations},
         "segments": {campaign.segment for campaign in campaigns} | inner,
         "strategies": {campaign.strategy for campaign in campaigns if campaign.strategy},
         "destinations": {to for campaign in campaigns for to in campaign.to},

@@ -28,7 +28,7 @@ MAX_WORDS = 25
 """How many allowed words a message lists."""
 
 SECRET_KEY = re.compile(
-    r"(?:^|[_-])(?:token|secret|password|passwd|passphrase|pass|pwd|salt|credentials?|authori[sz]ation|auth|bearer|api[_-]?key"
+    r"(?:^|[_-])(?:token|secret|password|passwd|passphrase|pass|pwd|salt|credentials?|authori[sz]ation|auth|bearer|api[_-]?key|dsn"
     r"|(?:private|signing|access|account|shared|encryption)[_-]key)$",
     re.IGNORECASE,
 )

@@ -115,6 +115,14 @@ class Config(Section):
         """
         return self._document.digest
 
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """Every relation of a source that the file reads, such as ``shop.orders``."""
+        read = [table.source for _, table in self.tables.items()]
+        read += [one.source for one in self.exclusion_lists if one.source is not None]
+        read += [self.consent.source] if self.consent is not None else []
+        return tuple(read)
+
     def resolve(self, path: str) -> str:
         """A path of the file as one that the process can open; addresses (``s3://``) stay."""
         return path if "://" in path else str(self.folder / Path(path).expanduser())

@@ -182,7 +182,7 @@ def keys_at(root: type[BaseModel], path: KeyPath, content: object = None) -> lis
 
 def kinds_at(root: type[BaseModel], path: KeyPath) -> list[str]:
     """What the key ``type`` of a block may say, where it decides what the block is."""
-    return [kind for one in _alternatives(_annotation(root, path, None)) if (kind := _kind_of(one))]
+    return [kind for one in _alternatives(_annotation(root, path, None)) for kind in _kinds_of(one)]
 
 
 def _annotation(root: type[BaseModel], path: KeyPath, content: object) -> object:
@@ -191,19 +191,18 @@ def _annotation(root: type[BaseModel], path: KeyPath, content: object) -> object
         annotation = _child(annotation, part)
         content = content.get(part) if isinstance(content, Mapping) else None
         chosen = content.get(KIND) if isinstance(content, Mapping) else None
-        fitting = [one for one in _alternatives(annotation) if _kind_of(one) == chosen]
+        fitting = [one for one in _alternatives(annotation) if chosen in _kinds_of(one)]
         if chosen is not None and len(fitting) == 1:
             annotation = fitting[0]
     return annotation
 
 
-def _kind_of(candidate: object) -> str:
-    """What a kind of block says under ``type``; empty for any other block."""
+def _kinds_of(candidate: object) -> tuple[str, ...]:
+    """What a kind of block may say under ``type``; nothing for any other block."""
     if not (isinstance(candidate, type) and issubclass(candidate, BaseModel)):
-        return ""
+        return ()
     field = candidate.model_fields.get(KIND)
-    words = get_args(field.annotation) if field is not None else ()
-    return str(words[0]) if len(words) == 1 else ""
+    return tuple(map(str, get_args(field.annotation))) if field is not None else ()
 
 
 def _alternatives(annotation: object) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from connector.config import Config
+from connector.config.data import DATABASES
 from connector.domain import Finding, Level
 from connector.errors import LiftlineError
 from connector.lift.metrics import ORDERS, MetricKind
@@ -36,7 +37,7 @@ def first_act(seen: list[Survey], reached: Survey) -> Iterator[Finding]:
         )
         return
     for name, source in reached.config.sources.items():
-        if source.type == "duckdb":
+        if source.type in DATABASES:
             n_tables = len(found.warehouse.tables(name))
             message = f"The database can be read: {several(n_tables, 'table')}."
         else:

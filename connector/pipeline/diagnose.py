@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from connector.config import Config
 from connector.config.data import TableTest
@@ -20,6 +19,7 @@ from connector.domain import Finding, Level
 from connector.errors import LiftlineError
 from connector.models.rfm import RfmSpec
 from connector.pipeline import specs
+from connector.pipeline.opening import attach_source
 from connector.pipeline.scoring.grid import RFM
 from connector.pipeline.understand import Understanding, open_warehouse, understand
 from connector.profiles import exclusion
@@ -120,16 +120,10 @@ def _source_flaws(config: Config) -> list[Flaw]:
 
 def _broken_sources(config: Config) -> dict[str, LiftlineError]:
     broken = {}
-    for name, source in config.sources.items():
+    for name in config.sources:
         with DuckDBWarehouse() as warehouse:
-            path = config.resolve(source.path)
             try:
-                if source.type == "duckdb":
-                    warehouse.attach(name, Path(path))
-                elif source.type == "parquet":
-                    warehouse.attach_parquet(name, path)
-                else:
-                    warehouse.attach_csv(name, path)
+                attach_source(config, warehouse, name)
             except LiftlineError as problem:
                 broken[name] = problem
     return broken

@@ -61,12 +61,27 @@ CASES = [
     (
         "  shop: {type: duckdb, path: ./shop.duckdb}",
         "  shop: {type: duck, path: ./shop.duckdb}",
-        "shop.yaml:9: sources.shop.type: found 'duck'; allowed: duckdb, csv, parquet. Did you mean 'duckdb'?",
+        "shop.yaml:9: sources.shop.type: found 'duck'; allowed: type: duckdb | csv | parquet | postgres. Did you mean 'duckdb'?",
     ),
     (
         "  shop: {type: duckdb, path: ./shop.duckdb}",
         "  shop: {type: duckdb}",
         "shop.yaml:9: sources.shop.path: is missing.",
+    ),
+    (
+        "  shop: {type: duckdb, path: ./shop.duckdb}",
+        "  shop: {type: postgres}",
+        "shop.yaml:9: sources.shop.dsn: is missing.",
+    ),
+    (
+        "  shop: {type: duckdb, path: ./shop.duckdb}",
+        '  shop: {type: postgres, dsn: "postgresql://jane:s3cret@db/shop"}',
+        'shop.yaml:9: sources.shop.dsn: a secret is written out (it is not repeated here); allowed: the name of an environment variable, such as "${SHOP_DSN}".',
+    ),
+    (
+        "  shop: {type: duckdb, path: ./shop.duckdb}",
+        '  shop: {type: postgres, dsn: "${HUBSPOT_TOKEN}", path: ./shop.duckdb}',
+        "shop.yaml:9: sources.shop.path: unknown key; allowed: type, dsn, schema.",
     ),
     (
         "  shop: {type: duckdb, path: ./shop.duckdb}",

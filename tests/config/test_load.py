@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from connector.config import Config, InvalidConfigError, load_config, parse_config
+from connector.config.data import PostgresSource
 from connector.config.problems import MAX_LISTED
 from connector.domain import Arm, Rate
 from connector.errors import ConfigError
@@ -290,3 +291,21 @@ def test_nothing_heavy_is_imported() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_a_database_is_a_source_and_its_address_a_secret() -> None:
+    text = broken(
+        "  shop: {type: duckdb, path: ./shop.duckdb}",
+        '  shop: {type: postgres, dsn: "${SHOP_DSN}", schema: sales}',
+    )
+    config = parse_config(text, {**ENVIRON, "SHOP_DSN": "postgresql://u:canary-dsn@h/x"})
+    source = config.sources["shop"]
+    assert isinstance(source, PostgresSource)
+    assert source.dsn.get_secret_value() == "postgresql://u:canary-dsn@h/x"
+    assert source.schema_ == "sales"
+    assert "canary" not in f"{config!r}{config}{source!r}"
+    assert config.relations == ("shop.customers", "files", "shop.suppressions", "shop.consents")
+    with pytest.raises(InvalidConfigError, match=r"allowed: a table of the source, shop\.<table>"):
+        parse_config(
+            text.replace("from: shop.customers", "from: shop"), {**ENVIRON, "SHOP_DSN": "x"}
+        )

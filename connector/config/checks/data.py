@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from connector.config.checks.draft import Draft
-from connector.config.data import Freshness
+from connector.config.data import DATABASES, Freshness
 from connector.config.problems import KeyPath, Problem, nearest, shown
 from connector.config.values import duration_text
 from connector.tables import CONSENTS, TABLES
@@ -33,11 +33,11 @@ def tables_lead_to_sources(draft: Draft) -> Iterator[Problem]:
             yield from draft.unknown(path, "source", name, draft.names("sources"))
         elif name in config.sources:
             kind = config.sources[name].type
-            if kind == "duckdb" and not (dot and table):
+            if kind in DATABASES and not (dot and table):
                 yield draft.problem(
                     path, f"found {shown(text)}", allowed=f"a table of the source, {name}.<table>"
                 )
-            elif kind != "duckdb" and dot:
+            elif kind not in DATABASES and dot:
                 yield draft.problem(
                     path, f"found {shown(text)}", allowed=f"{name} ({kind} files are one table)"
                 )
