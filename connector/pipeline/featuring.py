@@ -48,10 +48,12 @@ class Chosen:
     Attributes:
         packs: What is computed.
         findings: What is off, where the file names it.
+        history_days: How far back rows are read; None: as far as they go.
     """
 
     packs: tuple[FeaturePack, ...]
     findings: tuple[Finding, ...]
+    history_days: int | None = None
 
     @property
     def metas(self) -> tuple[FeatureMeta, ...]:
@@ -115,7 +117,11 @@ def choose_features(config: Config, warehouse: Warehouse) -> Chosen:
     greedy = any(not getattr(one, FEATURES, ("none",)) for _, one in config.models.named())
     computed = {*named, CUSTOM, EMBEDDINGS, *((pack.name for pack in kept) if greedy else ())}
     findings = [_off(config, notice) for notice in notices if _matters(notice, named, asked)]
-    return Chosen(tuple(asked_for(kept, asked, named=computed)), tuple(findings))
+    return Chosen(
+        tuple(asked_for(kept, asked, named=computed)),
+        tuple(findings),
+        features.history.days if features.history is not None else None,
+    )
 
 
 def mapped(config: Config) -> frozenset[str]:
@@ -194,8 +200,18 @@ PROXY_PEOPLE = 20_000
 """So many people, picked by their ids, are enough to see an association that matters."""
 
 
+def outcomes(meanings: Mapping[str, FeatureMeta], labels: Mapping[str, Sequence[str]]) -> list[str]:
+    """Score columns that may stand in for an attribute: labels and numbers, not reasons."""
+    numbers = ("DOUBLE", "BIGINT", "INTEGER", "DECIMAL")
+    return [
+        name
+        for name, meta in meanings.items()
+        if name in labels or meta.type.upper().startswith(numbers)
+    ]
+
+
 def proxy_findings(
-    config: Config, warehouse: Warehouse, outcomes: Sequence[str], segments: Sequence[str]
+    config: Config, warehouse: Warehouse, scores: Sequence[str], segments: Sequence[str]
 ) -> list[Finding]:
     """Warnings for segments and scores that stand in for an attribute that may not form them.
 
@@ -203,13 +219,13 @@ def proxy_findings(
         config: Its ``deny`` and ``report_only`` name the attributes; those that the customers'
             table maps are looked at.
         warehouse: Holds ``scored``, ``profiles``, ``clean_customers`` and ``segment_members``.
-        outcomes: Columns of ``scored``: labels and scores of models.
+        scores: Columns of ``scored``: labels and scores of models.
         segments: Names of segments.
     """
     known = warehouse.columns("clean_customers")
     shut = dict.fromkeys((*config.features.deny, *config.features.report_only))
     attributes = [name for name in shut if name in known]
-    if not attributes or not (outcomes or segments):
+    if not attributes or not (scores or segments):
         return []
     # Only now: a file without such attributes needs neither pandas nor scipy here.
     import pandas as pd
@@ -219,7 +235,7 @@ def proxy_findings(
     (n,) = warehouse.rows("SELECT count(*) AS n FROM scored AS s")[0]
     some = min(2**32, 2**32 * PROXY_PEOPLE // max(int(n), 1))
     picked = f"hash_bucket(s.profile_id) < {some}"
-    picks = [f"s.{quote(name)} AS {quote(name)}" for name in outcomes]
+    picks = [f"s.{quote(name)} AS {quote(name)}" for name in scores]
     picks += [f"c.{quote(name)} AS {quote(f'attribute {name}')}" for name in attributes]
     rows = warehouse.batches(
         f"SELECT s.profile_id AS profile_id, {', '.join(picks)} FROM scored AS s"
@@ -227,7 +243,7 @@ def proxy_findings(
         f" JOIN clean_customers AS c ON c.customer_id = p.customer_id WHERE {picked}"
     )
     people = rows.read_all().to_pandas().set_index("profile_id")
-    frame: pd.DataFrame = people[[*outcomes]].convert_dtypes()
+    frame: pd.DataFrame = people[[*scores]].convert_dtypes()
     members = warehouse.rows(
         f"SELECT s.segment AS segment, s.profile_id AS profile_id FROM segment_members AS s"
         f" WHERE {picked}"

@@ -16,7 +16,6 @@ from connector.config.data import Freshness as FreshnessConfig
 from connector.config.data import Table, TableTest
 from connector.domain import Arm, Capabilities, Field, FieldType, PropertyValue
 from connector.features.build import FeatureMeta
-from connector.features.inputs import InputRules
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.models.cuts import CutSpec
 from connector.models.rfm import RfmSpec
@@ -166,13 +165,6 @@ def rfm_spec(config: Config) -> RfmSpec:
         groups=rfm.boxes,
         no_orders=rfm.no_orders,
         lapsed=rfm.lapsed,
-    )
-
-
-def input_rules(config: Config) -> InputRules:
-    """Which features may be inputs of a model."""
-    return InputRules(
-        deny=frozenset(config.features.deny), report_only=frozenset(config.features.report_only)
     )
 
 

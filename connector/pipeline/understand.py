@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connector.config import Config
+from connector.config.data import DATABASES
 from connector.domain import Finding, Level
 from connector.features.build import FeatureMeta, build_features
-from connector.features.orders import orders_pack, rfm_pack
 from connector.models import rfm, store
 from connector.models.scored import build_scored
-from connector.pipeline import specs
+from connector.pipeline import featuring, specs
 from connector.pipeline.located import located, text_table
+from connector.pipeline.opening import attach_source
 from connector.pipeline.scoring.context import ScoringContext
 from connector.pipeline.scoring.grid import (
     RFM,
@@ -41,7 +42,6 @@ from connector.state.database import State
 from connector.state.journal import SOURCE_GUARD, Journal
 from connector.warehouse.duckdb import DuckDBWarehouse
 
-
 CONSENT_SUBJECTS = (consent.SUBJECT, f"tables.{consent.TABLE}")
 """How the findings about the consent source begin."""
 
@@ -51,6 +51,7 @@ RESERVED = frozenset(
         *("known_keys", "known_labels", "permissions", "exclusions", "quarantine", "features"),
         *("withdrawn_addresses", "excluded_addresses", "refused"),
         *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),
+        *("clean_products", "clean_events", "clean_tickets", "clean_social", "clean_loyalty"),
         *("known_segments", "segment_progress", "training_labels", "training_rfm"),
         *("clean_items", "rfm_scores", "rfm_history", "candidates", "arms", "changes", "reach"),
     }
@@ -119,20 +120,14 @@ def open_warehouse(config: Config, *, spill: Path | None = None) -> DuckDBWareho
     warehouse = DuckDBWarehouse(None, Settings(temp_directory=spill))
     try:
         for name, source in config.sources.items():
-            if source.type != "duckdb" and name in RESERVED:
+            if source.type not in DATABASES and name in RESERVED:
                 raise config.config_error(
                     f"sources.{name}",
                     f"a source of files may not be called '{name}': Liftline makes a table of"
                     f" that name",
                     hint=f"Call it {name}_files, here and in every `from`.",
                 )
-            path = config.resolve(source.path)
-            if source.type == "duckdb":
-                warehouse.attach(name, Path(path))
-            elif source.type == "parquet":
-                warehouse.attach_parquet(name, path)
-            else:
-                warehouse.attach_csv(name, path)
+            attach_source(config, warehouse, name)
         warehouse.seal()
     except BaseException:
         warehouse.close()
@@ -191,17 +186,26 @@ def understand(
     consent.grant_permissions(warehouse, consent_spec)
     with located(config, "tables.orders"):
         steps.append(orders.clean_orders(warehouse, specs.orders_spec(config), as_of=as_of))
-    steps.append(orders.clean_items(warehouse))
+    steps += featuring.clean_behaviour(config, warehouse, as_of=as_of)
 
     progress("computing features")
     rfm_spec = specs.rfm_spec(config)
-    packs = [rfm_pack(rfm_spec.window_days, config.models.rfm.monetary.value), orders_pack()]
-    features = build_features(warehouse, packs, as_of=as_of)
+    chosen = featuring.choose_features(config, warehouse)
+    findings += chosen.findings
+    features = build_features(
+        warehouse, chosen.packs, as_of=as_of, history_days=chosen.history_days
+    )
 
     def features_at(instant: datetime) -> str:
         name = f"features_{instant:%Y%m%d%H%M%S}"
         if not warehouse.columns(name):
-            build_features(warehouse, packs, as_of=instant, output=name)
+            build_features(
+                warehouse,
+                chosen.packs,
+                as_of=instant,
+                history_days=chosen.history_days,
+                output=name,
+            )
         return name
 
     progress("scoring")
@@ -217,7 +221,7 @@ def understand(
             as_of=as_of,
             features={meta.name: meta for meta in features},
             features_at=features_at,
-            rules=specs.input_rules(config),
+            rules=featuring.input_rules(config, features),
             rfm=model,
             progress=progress,
         ),
@@ -234,6 +238,12 @@ def understand(
         steps += exclusion.build_exclusions(warehouse, lists, rules)
     segments = compiled(config, columns, rfm_spec, scores.domains)
     build_members(config, state, warehouse, segments, as_of=as_of)
+    findings += featuring.proxy_findings(
+        config,
+        warehouse,
+        [f"{RFM}.group", *featuring.outcomes(scores.meanings, scores.domains)],
+        [segment.name for segment in segments],
+    )
     quarantine.collect_quarantine(
         warehouse,
         [
