@@ -7,7 +7,10 @@ In calling order:
   ``profile_merges``, ``new_keys``.
 * :mod:`connector.profiles.consent` - ``consent_standing``; after the profiles, ``permissions``.
 * :mod:`connector.profiles.people` - ``profiles``.
+* :mod:`connector.profiles.products` - ``clean_products``.
 * :mod:`connector.profiles.orders` - ``clean_orders``, ``clean_items``.
+* :mod:`connector.profiles.events` - ``clean_events``, ``clean_tickets``, ``clean_social``,
+  ``clean_loyalty``.
 * :mod:`connector.profiles.exclusion` - ``exclusions``.
 * :mod:`connector.profiles.quarantine` and :mod:`connector.profiles.quality` - what became of every
   row.

@@ -28,7 +28,7 @@ DENIES_ON_DOUBT = {"consents": frozenset({"at"})}
 of its date would let
 an older consent stand."""
 
-FRESHNESS_DEFAULT = ("updated_at", "ordered_at", "at", "created_at")
+FRESHNESS_DEFAULT = ("updated_at", "ordered_at", "occurred_at", "opened_at", "at", "created_at")
 """Logical columns that tell a table's age when the configuration names none."""
 
 
