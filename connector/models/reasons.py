@@ -33,11 +33,13 @@ class Wording:
         text: With ``{value}`` in it, such as ``bought {value} days ago``.
         unknown: Of somebody whose value is not known, such as ``has never bought``.
         decimals: Of the value.
+        one: Of somebody whose value is shown as 1, such as ``bought yesterday``; empty: as others.
     """
 
     text: str
     unknown: str
     decimals: int = 0
+    one: str = ""
 
     def __post_init__(self) -> None:
         if "{value}" not in self.text:
@@ -117,7 +119,10 @@ def _values(values: npt.NDArray[np.float64], wording: Wording) -> Texts:
     """The wording of each value; equal values are worded once."""
     codes, distinct = pd.factorize(np.round(values, wording.decimals) + 0.0)
     texts = [
-        wording.text.replace("{value}", f"{value:,.{wording.decimals}f}") for value in distinct
+        wording.one
+        if wording.one and value == 1
+        else wording.text.replace("{value}", f"{value:,.{wording.decimals}f}")
+        for value in distinct
     ]
     return np.array([*texts, wording.unknown], dtype=object)[codes]
 

@@ -8,7 +8,7 @@ from connector.errors import ModelError
 from connector.models.reasons import TYPICAL, Wording, reasons
 
 WORDS = {
-    "recency_days": Wording("bought {value} days ago", "never bought"),
+    "recency_days": Wording("bought {value} days ago", "never bought", one="bought yesterday"),
     "aov": Wording("spends {value} an order", "spends nothing", decimals=2),
 }
 
@@ -35,9 +35,9 @@ def test_the_largest_parts_are_told_first_with_sign_and_points():
 
 def test_one_point_is_singular_and_nearly_one_is_one():
     assert told([[0.01, 0, 0], [0.0096, 0, 0], [-0.0094, 0, 0]], [[1.0, 1.0, 1.0]] * 3) == [
-        "bought 1 days ago (+1 point)",
-        "bought 1 days ago (+1 point)",
-        "bought 1 days ago (-0.9 points)",
+        "bought yesterday (+1 point)",
+        "bought yesterday (+1 point)",
+        "bought yesterday (-0.9 points)",
     ]
 
 
@@ -53,7 +53,7 @@ def test_an_unknown_value_has_words_of_its_own():
 
 def test_equal_parts_are_told_in_the_features_order_and_only_so_many():
     assert told([[0.1, 0.1, 0.1]], [[1.0, 2.0, 3.5]], top=2) == [
-        "bought 1 days ago (+10 points); spends 2.00 an order (+10 points)"
+        "bought yesterday (+10 points); spends 2.00 an order (+10 points)"
     ]
 
 

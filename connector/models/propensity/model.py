@@ -231,7 +231,8 @@ class PropensityModel:
             "outputs": list(self.outputs),
             "n_reasons": self.n_reasons,
             "wordings": {
-                name: [one.text, one.unknown, one.decimals] for name, one in self.wordings.items()
+                name: [one.text, one.unknown, one.decimals, one.one]
+                for name, one in self.wordings.items()
             },
             "inputs": self.inputs.to_dict(),
             "algorithm": self.scorer.algorithm,
@@ -255,8 +256,8 @@ class PropensityModel:
                 outputs=tuple(map(str, data["outputs"])),
                 n_reasons=int(data["n_reasons"]),
                 wordings={
-                    str(name): Wording(str(text), str(unknown), int(decimals))
-                    for name, (text, unknown, decimals) in data["wordings"].items()
+                    str(name): Wording(str(text), str(unknown), int(decimals), str(one))
+                    for name, (text, unknown, decimals, one) in data["wordings"].items()
                 },
                 inputs=Inputs.from_dict(data["inputs"]),
                 scorer=read_scorer(str(data["algorithm"]), data["scorer"]),

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from connector.models.propensity import PropensityModel, PropensitySpec, Snapshot, fit
+from connector.models.reasons import Wording
 
 WINDOW = 30
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+WORDING = Wording("bought {value} days ago", "never bought", one="bought yesterday")
 ONE_OF_EACH = ("logistic", "random_forest", "gradient_boosting", "neural_net")
 
 
@@ -62,7 +64,13 @@ def spec(**changes) -> PropensitySpec:
 def fitted(cutoffs=None, seed: int = 1, **changes) -> PropensityModel:
     """A model on these cut-offs."""
     cutoffs = cutoffs or snapshots()
-    return fit(spec(**changes), cutoffs, as_of=now(cutoffs), rng=np.random.default_rng(seed))
+    return fit(
+        spec(**changes),
+        cutoffs,
+        as_of=now(cutoffs),
+        rng=np.random.default_rng(seed),
+        wordings={"recency_days": WORDING},
+    )
 
 
 @cache

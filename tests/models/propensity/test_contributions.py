@@ -85,6 +85,19 @@ def test_parts_add_up_to_the_probability_against_the_typical_person(algorithm):
     assert (parts.loc[many, "orders"] > 0).mean() > 0.95
 
 
+def test_reasons_tell_the_largest_parts():
+    one = model("logistic")
+    people = snapshots()[3].features.head(100)
+    parts, told = one.explain(people), one.predict(people)["reasons"]
+    for person in people.index:
+        first = told[person].split("; ")[0]
+        largest = parts.loc[person].abs().idxmax()
+        shown = f"{parts.loc[person, largest] * 100:+.0f} point"
+        if abs(parts.loc[person, largest]) > 0.02:
+            assert first.startswith("bought" if largest == "recency_days" else largest)
+            assert shown in first
+
+
 def test_the_typical_person_has_no_reasons():
     one = model("gradient_boosting")
     typical = snapshots()[0].features.iloc[[0]].copy()
