@@ -6,6 +6,7 @@
 * :mod:`connector.warehouse.render` - whole statements that the engine writes, made into one
   engine's SQL.
 * :mod:`connector.warehouse.duckdb` - the embedded engine.
+* :mod:`connector.warehouse.postgres` - a session of a PostgreSQL database.
 
 This package imports nothing by itself, so that the command line starts quickly.
 """

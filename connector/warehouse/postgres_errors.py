@@ -40,6 +40,11 @@ def translated(name: str, problem: Exception) -> LiftlineError:
     if state in _UNDEFINED:
         said = re.search(r'(relation|column) "?[^"\n]+"? does not exist', str(problem))
         return SchemaError(f"{name}: {said.group() if said else 'a column is missing'}.")
+    if "could not create locale" in str(problem):
+        return SourceError(
+            "The database's machine lacks the locale C.UTF-8.",
+            hint="Install it there, or use PostgreSQL 17 or newer, which brings its own.",
+        )
     match state[:2]:
         case "08" | "57":
             return SourceError(

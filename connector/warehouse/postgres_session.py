@@ -51,9 +51,10 @@ def statements(version: int) -> Iterator[str]:
     """
     for setting, value in _SETTINGS.items():
         yield f"SET {setting} = {literal(value)}"
-    # From version 17 on Postgres brings Unicode's mapping of letters itself.
-    provider = "builtin, locale = 'C.UTF-8'" if version > OLDEST else "icu, locale = 'und'"
-    yield f"CREATE COLLATION {FOLDING} (provider = {provider})"
+    # From version 17 on Postgres brings Unicode's mapping of letters itself; before, the system's
+    # library does.
+    provider = "builtin" if version > OLDEST else "libc"
+    yield f"CREATE COLLATION {FOLDING} (provider = {provider}, locale = 'C.UTF-8')"
     for kind in _AS_IT_IS:
         yield _function("house_text", (kind,), "text", "CAST($1 AS text)")
     yield _function("house_text", ("float8",), "text", _FLOAT_TEXT)
