@@ -307,7 +307,7 @@ class Project:
                 found.columns if found else {},
                 {meta.name: meta for meta in found.features} if found else {},
             ),
-            labels={"rfm": "rfm.group"},
+            labels=specs.label_columns(config),
             max_age=config.guards.plan_max_age,
             doubted_before=(
                 self.journal.withdrawn_by() if found and found.doubts_consent else None

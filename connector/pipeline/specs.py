@@ -32,6 +32,9 @@ ARM_SUFFIX = {
 }
 """What follows a campaign's list name for each arm's own list."""
 
+LABELS = {"cluster": "cluster", "lda": "top_id"}
+"""Kind of model -> column of the stable label that it gives a person."""
+
 CONTENT, STRATEGY = "content.", "strategy."
 """Prefixes of campaign properties that hold the strategy's values rather than a column."""
 
@@ -166,6 +169,15 @@ def rfm_spec(config: Config) -> RfmSpec:
         no_orders=rfm.no_orders,
         lapsed=rfm.lapsed,
     )
+
+
+def label_columns(config: Config) -> dict[str, str]:
+    """Model -> column of the label whose present and previous value the state keeps."""
+    columns = {"rfm": "rfm.group"}
+    for name, model in config.models.named():
+        if model.type in LABELS:
+            columns[name] = f"{name}.{LABELS[model.type]}"
+    return columns
 
 
 def segment_specs(config: Config) -> list[SegmentSpec]:
