@@ -312,7 +312,7 @@ class PropensityModel:
 
     def _slope(self, reference: Floats) -> float:
         """Rise in probability for a rise in the additive value, around the typical person."""
-        value = self.scorer.additive(reference[None, :])
+        value = in_blocks(self.scorer.additive, reference[None, :])
         ends = self.calibration.apply(
             self.scorer.log_odds(np.concatenate([value - LEAST_RISE, value + LEAST_RISE]))
         )

@@ -43,6 +43,9 @@ BLOCK = 65_536
 WORKERS = 2
 """Blocks in the air at once."""
 
+FOREST_TREES = 100
+"""Trees of a random forest."""
+
 LEAST_SHARE = 1e-6
 """A forest's share of 0 or 1 counts as this far from it when it becomes log-odds."""
 
@@ -203,7 +206,7 @@ def _single(values: Floats) -> Floats:
 def _fit_forest(matrix: Floats, label: Floats, n_values: int, seed: int) -> Forest:
     del n_values
     fitted = RandomForestClassifier(
-        n_estimators=100,
+        n_estimators=FOREST_TREES,
         max_leaf_nodes=32,
         min_samples_leaf=20,
         max_features="sqrt",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from connector.models.propensity.model import _carried_over
-from connector.models.propensity.scorers import fit_scorer
+from connector.models.propensity.scorers import fit_scorer, in_blocks
 from tests.models.propensity.simulated import ONE_OF_EACH, model, snapshots
 
 PLAYERS = np.array([0, 1, 2, 3, 3])
@@ -28,7 +28,7 @@ def shapley(scorer, person, reference, players):
 
     groups = [g for size in range(n + 1) for g in combinations(range(n), size)]
     mixed = [np.where(np.isin(players, group), person, reference) for group in groups]
-    worth = dict(zip(groups, scorer.additive(np.array(mixed)), strict=True))
+    worth = dict(zip(groups, in_blocks(scorer.additive, np.array(mixed)), strict=True))
 
     def value(coalition):
         return worth[tuple(sorted(coalition))]
