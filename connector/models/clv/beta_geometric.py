@@ -39,7 +39,7 @@ NODES = ((4.0, 24), (200.0, 64), (np.inf, 256))
 """Quadrature nodes over p that suffice while horizon / (alpha + T) is no more than the limit."""
 
 CHUNK = 16_384
-"""Pairs that are integrated at once: what fits into the processor's cache."""
+"""Pairs or histories that are worked on at once: what fits into the processor's cache."""
 
 
 class Variant(enum.StrEnum):
@@ -205,13 +205,12 @@ def objective(variant: Variant, data: Weighted) -> Objective:
     mortal = histories.take(np.arange(begin, len(histories)))
     n_mortal = n[begin:]
     age, last = tabulate(mortal.age_days), tabulate(mortal.last_age_days)
-    runs = np.searchsorted(mortal.repeats, x[k > 0])
-    sizes = np.diff(np.append(runs, len(mortal)))
+    rank = np.searchsorted(x[k > 0], mortal.repeats)
     k_mortal = k[k > 0]
 
     def evaluate(theta: Floats) -> tuple[float, Floats]:
         r, alpha, a, b = np.exp(theta)
-        log_age, log_age_mortal = np.log(alpha + age_all.values), np.log(alpha + age.values)
+        log_age = np.log(alpha + age_all.values)
         lgamma = special.gammaln
         of_x = lgamma(r + x) - lgamma(b + a + k) + lgamma(b + k)
         value = n_of_x @ of_x + total * (
@@ -224,24 +223,29 @@ def objective(variant: Variant, data: Weighted) -> Objective:
         d_a = total * psi(a + b) - common
         d_b = total * (psi(a + b) - psi(b)) + n_of_x @ psi(b + k) - common
 
-        gap = log_age_mortal[age.codes]
-        gap -= np.log(alpha + last.values)[last.codes]
-        shape = r + mortal.repeats
-        odds = gap * shape
-        odds += np.repeat(theta[2] - np.log(b + k_mortal - 1.0), sizes)
-        small = np.exp(-np.abs(odds))
-        value += n_mortal @ (np.maximum(odds, 0.0) + np.log1p(small))
-        dead = np.where(odds >= 0, 1.0, small)
-        dead /= 1.0 + small
-        dead *= n_mortal
-        d_r += dead @ gap
-        d_a += dead.sum() / a
-        if runs.size:
-            d_b -= np.add.reduceat(dead, runs) @ (1.0 / (b + k_mortal - 1.0))
-        dead *= shape
-        waning = (1.0 / (alpha + age.values))[age.codes]
-        waning -= (1.0 / (alpha + last.values))[last.codes]
-        d_alpha += dead @ waning
+        log_start, log_end = np.log(alpha + last.values), np.log(alpha + age.values)
+        per_start, per_end = 1.0 / (alpha + last.values), 1.0 / (alpha + age.values)
+        sure, per_b = theta[2] - np.log(b + k_mortal - 1.0), 1.0 / (b + k_mortal - 1.0)
+        for at in range(0, n_mortal.size, CHUNK):
+            part = slice(at, at + CHUNK)
+            begins, ends, who, count = last.codes[part], age.codes[part], rank[part], n_mortal[part]
+            gap = log_end[ends]
+            gap -= log_start[begins]
+            shape = r + mortal.repeats[part]
+            odds = gap * shape
+            odds += sure[who]
+            small = np.exp(-np.abs(odds))
+            value += count @ (np.maximum(odds, 0.0) + np.log1p(small))
+            dead = np.where(odds >= 0, 1.0, small)
+            dead /= 1.0 + small
+            dead *= count
+            d_r += dead @ gap
+            d_a += dead.sum() / a
+            d_b -= dead @ per_b[who]
+            dead *= shape
+            waning = per_end[ends]
+            waning -= per_start[begins]
+            d_alpha += dead @ waning
         gradient = np.array([d_r * r, d_alpha * alpha, d_a * a, d_b * b])
         return -float(value) / total, -gradient / total
 

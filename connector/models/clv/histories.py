@@ -224,16 +224,22 @@ def compress(histories: Histories) -> Weighted:
         return Weighted(histories, np.zeros(0))
     span = total.max() + 1.0
     if x.max() * span * span < 2**53 and _is_whole(total) and _is_whole(last):
-        # Exact in floats: one key, one sort, and no index to carry along.
-        keys = np.sort(((x * span + total) * span + last).astype(np.int64))
-        first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        # One-time buyers, most people, are counted by age; of the others one key is exact in
+        # floats: one sort, and no index to carry along.
+        again = x > 0
+        once = np.bincount(total[~again].astype(np.int64))
+        ages = np.flatnonzero(once)
+        keys = np.sort(((x[again] * span + total[again]) * span + last[again]).astype(np.int64))
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
         rest, last_keys = np.divmod(keys[first], np.int64(span))
         repeat_keys, age_keys = np.divmod(rest, np.int64(span))
+        nothing = np.zeros(ages.size)
         unique = Histories(
-            repeat_keys.astype(np.float64),
-            last_keys.astype(np.float64),
-            age_keys.astype(np.float64),
+            np.concatenate([nothing, repeat_keys]),
+            np.concatenate([nothing, last_keys]),
+            np.concatenate([ages, age_keys]).astype(np.float64),
         )
+        counts = np.concatenate([once[ages], np.diff(np.append(first, keys.size))])
     else:
         order = np.lexsort((last, total, x))
         ordered = histories.take(order)
@@ -244,8 +250,8 @@ def compress(histories: Histories) -> Weighted:
         )
         first = np.flatnonzero(np.concatenate([[True], changes]))
         unique = ordered.take(first)
-    counts = np.diff(np.append(first, len(histories))).astype(np.float64)
-    return Weighted(unique, counts)
+        counts = np.diff(np.append(first, len(histories)))
+    return Weighted(unique, counts.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -205,25 +205,37 @@ def _purchase_days(transactions: Transactions, wanted: Booleans) -> _Days:
     if not customer.size:
         return _Days(customer, day, value, 0)
     start = int(day.min())
-    place = (customer, day - start)
-    who, when, net = _summed(value, place)
-    when += start
-    if not (value < 0).any():
-        return _Days(who, when, net, 0)
-    _, _, n_bought = _summed((value >= 0).astype(np.int64), place)
-    _, _, n_returned = _summed((value < 0).astype(np.int64), place)
-    kept, n_unmatched = _net_returns(who, net, n_bought > 0, n_returned > 0)
-    return _Days(who[kept], when[kept], net[kept], n_unmatched)
+    days = day - start
+    gains = value >= 0
+    if gains.all():
+        who, when, net = _summed(value, customer, days)
+        return _Days(who, when + start, net, 0)
+    who, when, net = _summed(value[gains], customer[gains], days[gains])
+    back_who, back_when, back = _summed(value[~gains], customer[~gains], days[~gains])
+    span = int(days.max()) + 1
+    key, back_key = who * span + when, back_who * span + back_when
+    at = np.searchsorted(key, back_key)
+    same = np.append(key, -1)[at] == back_key
+    net[at[same]] += back[same]
+    # Days with nothing but returns take their place among the others.
+    alone = ~same
+    bought = np.insert(np.ones(who.size, dtype=bool), at[alone], values=False)
+    who = np.insert(who, at[alone], back_who[alone])
+    when = np.insert(when, at[alone], back_when[alone])
+    net = np.insert(net, at[alone], back[alone])
+    returned = np.zeros(who.size, dtype=bool)
+    returned[np.searchsorted(who * span + when, back_key)] = True
+    kept, n_unmatched = _net_returns(who, net, bought, returned)
+    return _Days(who[kept], when[kept] + start, net[kept], n_unmatched)
 
 
-def _summed(
-    values: npt.NDArray[Any], place: tuple[Integers, Integers]
-) -> tuple[Integers, Integers, npt.NDArray[Any]]:
+def _summed(values: Floats, rows: Integers, columns: Integers) -> tuple[Integers, Integers, Floats]:
     """Row, column and sum of the values at each place, by row and column.
 
     A sparse matrix does that by counting, several times faster than sorting the places.
     """
-    rows, columns = place
+    if not values.size:
+        return rows, columns, values
     shape = (int(rows.max()) + 1, int(columns.max()) + 1)
     matrix = sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
     per_row = np.diff(matrix.indptr)
