@@ -232,8 +232,21 @@ class AffinityModel:
 
 
 def person_documents(baskets: Baskets, basket_cap: int) -> csr_matrix:
-    """For each person how many baskets held each item, giant baskets scaled down to the cap."""
-    return baskets.by_person(np.minimum(1.0, basket_cap / np.maximum(baskets.sizes, 1)))
+    """For each person how much they buy each item, shape (people, items).
+
+    That is 1 + ln(n) for n baskets with the item, because people repeat themselves: forty tins of
+    cat food are one cat and not forty reasons. With bare counts a year of groceries (Complete
+    Journey) is foretold worse by topics than by best sellers; with these it is foretold better.
+
+    Args:
+        baskets: Of all people.
+        basket_cap: A basket with more items is scaled down to so many.
+    """
+    documents = baskets.by_person(np.minimum(1.0, basket_cap / np.maximum(baskets.sizes, 1)))
+    documents.data = np.where(
+        documents.data > 1, 1 + np.log(np.maximum(documents.data, 1)), documents.data
+    )
+    return documents
 
 
 def name_items(

@@ -15,6 +15,7 @@ from connector.models.affinity.lda import (
     fit_topics,
     halves,
     infer,
+    padded_lengths,
     predictive_log_likelihood,
     shares,
     start_from_people,
@@ -41,11 +42,22 @@ def test_exp_psi_is_scipys() -> None:
 
 def test_inference_is_scikit_learns() -> None:
     counts, phi = documents()
-    theirs = LatentDirichletAllocation(K, random_state=0, max_iter=1).fit(counts)
+    theirs = LatentDirichletAllocation(
+        K, random_state=0, max_iter=1, mean_change_tol=1e-9, max_doc_update_iter=2000
+    ).fit(counts)
     theirs.components_ = phi * 300 + 1 / K
     theirs.exp_dirichlet_component_ = expected_log_exp(theirs.components_)
-    ours = infer(counts, expected_log_exp(theirs.components_), 1 / K)
+    topics = expected_log_exp(theirs.components_)
+    ours = infer(counts, topics, 1 / K, tolerance=1e-9, max_steps=2000)
     np.testing.assert_allclose(shares(ours), theirs.transform(counts), atol=1e-7)
+
+
+def test_long_documents_share_few_lengths() -> None:
+    lengths = np.arange(1, 3000)
+    padded = padded_lengths(lengths)
+    assert (padded >= lengths).all()
+    assert (padded <= 1.25 * lengths).all()
+    assert len(np.unique(padded)) < 50
 
 
 def test_a_document_does_not_know_its_neighbours() -> None:
