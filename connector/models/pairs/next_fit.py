@@ -1,0 +1,243 @@
+"""Fitting next products: weights found in one past window, judged in the next.
+
+Two windows before ``as_of``: at the start of the first the model is built from what was known then,
+and the weights are those whose lists the people of that window bought from most; at the start of
+the second it is built again and its hit rate is what the card tells. The model that is returned
+knows everything before ``as_of`` and has those weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from connector.errors import InsufficientDataError, ModelError
+from connector.models.affinity.fit import AffinitySpec
+from connector.models.affinity.fit import fit as fit_affinity
+from connector.models.affinity.model import AffinityModel
+from connector.models.baskets import read_baskets
+from connector.models.card import Gate, ModelCard
+from connector.models.pairs.history import learn_cycles, naive_times, purchases
+from connector.models.pairs.model import PairSpec
+from connector.models.pairs.model import fit as fit_pairs
+from connector.models.pairs.next_products import (
+    BLOCK,
+    KIND,
+    PARTS,
+    NextModel,
+    NextSpec,
+    parts_of,
+    ranked,
+)
+
+Floats = npt.NDArray[np.float64]
+Weights = tuple[float, float, float, float]
+
+DEFAULT_WEIGHTS: Weights = (1.0, 0.5, 0.5, 0.25)
+"""Weights where there is too little past to find better ones."""
+TRIED = ((1.0, 0.0), (0.0, 0.25, 0.5, 1.0), (0.0, 0.25, 0.5, 1.0), (0.1, 0.5))
+"""Weights that are tried for each of the parts."""
+JUDGED_PEOPLE = 3_000
+"""People of a window that lists are judged by, at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """People who bought in a window, what is known of them before it, and what they bought."""
+
+    parts: tuple[Floats, ...]
+    blocked: npt.NDArray[np.bool_]
+    bought: npt.NDArray[np.bool_]
+
+    def hit_rate(self, weights: Weights, top: int, *, rested: bool = True) -> float:
+        """Share of people who bought something of their list."""
+        free = self.blocked if rested else np.zeros_like(self.blocked)
+        scores, order = ranked(self.parts, weights, free, top)
+        offered = np.take_along_axis(scores, order, axis=1) > 0
+        hits = np.take_along_axis(self.bought, order, axis=1) & offered
+        return float(hits.any(axis=1).mean())
+
+
+def fit_next(
+    lines: pd.DataFrame,
+    spec: NextSpec,
+    *,
+    as_of: datetime,
+    rng: np.random.Generator,
+    pairs: PairSpec | None = None,
+    affinity: AffinityModel | None = None,
+    consumables: Collection[str] | None = None,
+) -> NextModel:
+    """Learn to recommend.
+
+    Args:
+        lines: Order lines: ``profile_id``, ``basket_id``, ``item``, ``at``; those at or after
+            ``as_of`` are left out. Their order does not matter.
+        spec: Settings.
+        as_of: The instant of the data, aware.
+        rng: Source of all randomness.
+        pairs: Settings of the pairs.
+        affinity: The topics in use; for the past windows topics as many are fitted anew, so that
+            none of them knows the future. None: without taste.
+        consumables: Items that are used up; None: learn it.
+
+    Raises:
+        InsufficientDataError: Too few baskets.
+        ModelError: The lines lack a column.
+    """
+    if "at" not in lines:
+        raise ModelError("The order lines lack the column at.", hint="Pass the time of the order.")
+    pairs = pairs or PairSpec()
+    lines = lines.assign(at=naive_times(lines["at"])).reset_index(drop=True)
+    horizon = timedelta(days=spec.horizon_days)
+    model = _build(_before(lines, as_of), spec, as_of, pairs, affinity, consumables)
+    first, second = (
+        _window(lines, spec, as_of - n * horizon, pairs, affinity,
+                consumables, rng)
+        for n in (2, 1)
+    )  # fmt: skip
+    weights = DEFAULT_WEIGHTS if first is None else _best_weights(first, spec, affinity is not None)
+    return replace(model, weights=weights, card=_card(model, weights, first, second, spec))
+
+
+def _before(lines: pd.DataFrame, instant: datetime) -> pd.DataFrame:
+    return lines[lines["at"] < pd.Timestamp(instant.astimezone(UTC).replace(tzinfo=None))]
+
+
+def _build(
+    lines: pd.DataFrame,
+    spec: NextSpec,
+    as_of: datetime,
+    pairs: PairSpec,
+    affinity: AffinityModel | None,
+    consumables: Collection[str] | None,
+) -> NextModel:
+    """The model of what was known at an instant, with default weights."""
+    baskets = read_baskets(lines, max_items=spec.max_items)
+    found = fit_pairs(lines, pairs, as_of=as_of)
+    times = naive_times(baskets.at) if baskets.at is not None else np.array([])
+    start = np.datetime64(
+        (as_of.astimezone(UTC) - timedelta(days=spec.horizon_days)).replace(tzinfo=None), "s"
+    )
+    # A shop that was closed for the window has its best sellers of all time.
+    lately = times >= start if (times >= start).any() else np.ones(len(times), dtype=bool)
+    table = baskets.table[np.flatnonzero(lately)]
+    return NextModel(
+        name=spec.name,
+        items=baskets.items,
+        popularity=np.round(np.asarray(table.mean(axis=0)).ravel(), 12),
+        cycles=learn_cycles(purchases(baskets), baskets.items, consumables=consumables),
+        pairs=found,
+        affinity=affinity,
+        weights=DEFAULT_WEIGHTS,
+        basket_size=round(float(baskets.sizes.mean()), 9),
+        spec=spec,
+        card=found.card,
+    )
+
+
+def _window(
+    lines: pd.DataFrame,
+    spec: NextSpec,
+    start: datetime,
+    pairs: PairSpec,
+    affinity: AffinityModel | None,
+    consumables: Collection[str] | None,
+    rng: np.random.Generator,
+) -> _Window | None:
+    """A past window, or None where there is too little before or in it."""
+    known = _before(lines, start)
+    ahead = _before(lines, start + timedelta(days=spec.horizon_days))
+    ahead = ahead.drop(index=known.index)
+    try:
+        topics = None if affinity is None else _earlier(affinity, known, start, rng)
+        model = _build(known, spec, start, pairs, topics, consumables)
+    except InsufficientDataError:
+        return None
+    parts = parts_of(model, known, start)
+    bought = read_baskets(ahead, items=model.items)
+    people = parts.people.get_indexer(bought.profiles)
+    rows = np.flatnonzero((people >= 0) & (bought.n_of_people() > 0))
+    rows = np.sort(rng.permutation(rows)[:JUDGED_PEOPLE])
+    if len(rows) < spec.min_people:
+        return None
+    pieces = [parts.block(people[rows[i : i + BLOCK]]) for i in range(0, len(rows), BLOCK)]
+    return _Window(
+        tuple(np.concatenate([piece[k] for piece in pieces]) for k in range(len(PARTS))),
+        parts.blocked(people[rows]),
+        bought.by_person()[rows].toarray() > 0,
+    )
+
+
+def _earlier(
+    affinity: AffinityModel, known: pd.DataFrame, start: datetime, rng: np.random.Generator
+) -> AffinityModel:
+    """As many topics, from what was known earlier."""
+    k = len(affinity.ids)
+    spec = AffinitySpec(topics=(k, k), min_baskets=affinity.min_baskets, n_starts=1)
+    return fit_affinity(known, spec, as_of=start, rng=rng)
+
+
+def _best_weights(window: _Window, spec: NextSpec, has_taste: bool) -> Weights:
+    """Weights with the largest hit rate; of equal ones the first that were tried."""
+    best, found = -1.0, DEFAULT_WEIGHTS
+    for again, goes_with, taste, popular in product(*TRIED):
+        if taste and not has_taste:
+            continue
+        rate = window.hit_rate((again, goes_with, taste, popular), spec.top)
+        if rate > best:
+            best, found = rate, (again, goes_with, taste, popular)
+    return found
+
+
+def _card(
+    model: NextModel,
+    weights: Weights,
+    first: _Window | None,
+    second: _Window | None,
+    spec: NextSpec,
+) -> ModelCard:
+    metrics: dict[str, float] = {
+        f"weight_{part}": weight for part, weight in zip(PARTS, weights, strict=True)
+    }
+    baselines: dict[str, dict[str, float]] = {}
+    notes: tuple[str, ...] = ()
+    rate = popular = 0.0
+    if first is None:
+        notes += ("Too little past to find weights: the defaults are used.",)
+    if second is None:
+        notes += ("Too little past to judge the lists.",)
+    else:
+        rate = second.hit_rate(weights, spec.top)
+        popular = second.hit_rate((0.0, 0.0, 0.0, 1.0), spec.top, rested=False)
+        own = second.hit_rate((1.0, 0.0, 0.0, 1e-6), spec.top, rested=False)
+        metrics |= {"hit_rate": round(rate, 6), "n_judged": float(len(second.bought))}
+        baselines = {
+            "popularity": {"hit_rate": round(popular, 6)},
+            "own_favourites": {"hit_rate": round(own, 6)},
+        }
+    return ModelCard(
+        name=spec.name,
+        kind=KIND,
+        algorithm="weighted_parts",
+        as_of=model.card.as_of,
+        n_people=model.card.n_people,
+        features=("profile_id", "basket_id", "item", "at"),
+        metrics=metrics,
+        baselines=baselines,
+        gates=(
+            Gate(
+                "beats_popularity",
+                f"hit rate above {popular:.1%}",
+                f"{rate:.1%}",
+                second is not None and rate > popular,
+            ),
+        ),
+        notes=notes,
+    )
