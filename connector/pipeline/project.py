@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from connector.audiences.specs import load_specs
 from connector.config import Config, load_config
 from connector.domain import Stage
 from connector.errors import ConfigError, PlanError
-from connector.models.rfm import Migration
-from connector.pipeline import publish, specs
+from connector.pipeline import movement, publish, specs
 from connector.pipeline.activation import Activation, Progress
 from connector.pipeline.applying import ApplyReport, apply_plan
 from connector.pipeline.planning import make_plan
+from connector.pipeline.standing import standings
+from connector.pipeline.trained import Trained
 from connector.pipeline.understand import Understanding, open_warehouse, remember, understand
 from connector.plan.document import Plan, quality_rows, read_plan
 from connector.ports import Destination
@@ -186,15 +187,16 @@ class Project:
             plan = self._plan(as_of=as_of)
             return plan, self._apply(plan, approved=approved, approver=approver)
 
-    def train(self, *, as_of: datetime | None = None) -> Sequence[Migration]:
+    def train(self, *, as_of: datetime | None = None) -> Trained:
         """Fit the models anew.
 
         Returns:
-            Whom that moves; the next plan shows it too.
+            How good they are, and whom that moves; the next plan shows it too.
         """
         with self.state.lock("train"), self._understood(as_of=as_of, retrain=True) as found:
-            remember(self.state, found, now=self.now)
-            return found.migration
+            moves = movement.refits(found, self.journal)
+            versions = remember(self.state, found, now=self.now)
+            return Trained(standings(found, self.journal, versions), found.migration, moves)
 
     def summary(self, run_id: str) -> dict[str, Any] | None:
         """What a run published about itself; None when its folder is gone."""
@@ -239,6 +241,7 @@ class Project:
         journal.take_up(self.now)
         with self._understood(as_of=as_of) as found:
             versions = remember(self.state, found, now=self.now)
+            shown = publish.describe_models(found, self.journal, versions)
             plan = make_plan(
                 found.warehouse.connection,
                 self.state,
@@ -260,11 +263,14 @@ class Project:
                         for m in found.migration
                     ),
                     "model_versions": versions,
+                    "models": shown.short,
+                    "flows": shown.flows,
+                    "moves": shown.moves,
                     "table_counts": dict(found.table_counts),
                 },
                 progress=self._progress,
             )
-            publish.write_published(found, plan)
+            publish.write_published(found, plan, shown)
         if out is not None:
             _copy(plan.folder, out)
         return plan

@@ -1,25 +1,31 @@
 """Published artifacts: what the report, the web page and BI tools read, without personal data.
 
 Each run writes ``state/runs/<run_id>/``: ``summary.json`` (segments, RFM grid, quality, the plan's
-header, what was delivered), ``scores.parquet`` (features and scores under profile ids) and
-``memberships.parquet`` (segments with reasons, and arms). They are computed with the plan and
-published when it is applied.
+header, what was delivered), ``scores.parquet`` (features and scores under profile ids),
+``memberships.parquet`` (segments with reasons, and arms), ``models.json`` (the card of every model)
+and ``segments.json`` (sizes, joins, leaves and who moved since the run before, so that trends can
+be drawn). They are computed with the plan and published when it is applied.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
+from connector.pipeline.movement import Flow, Move, flows, moves
+from connector.pipeline.standing import Standing, standings
 from connector.plan.document import Plan
 
 if TYPE_CHECKING:
     from connector.pipeline.applying import ApplyReport
     from connector.pipeline.understand import Understanding
+    from connector.state.journal import Journal
 
 PRIVATE = frozenset(
     {
@@ -32,8 +38,57 @@ PRIVATE = frozenset(
 
 FOLDER = "published"
 
+COPIED = ("scores.parquet", "memberships.parquet", "models.json", "segments.json")
+"""Files of a plan that its run publishes as they are."""
 
-def write_published(found: Understanding, plan: Plan) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a plan shows of models and segments.
+
+    Attributes:
+        models: Every model as it stands.
+        changed: Every segment against the last applied run.
+        moved: People who are elsewhere than at the last applied run.
+    """
+
+    models: tuple[Standing, ...]
+    changed: tuple[Flow, ...]
+    moved: tuple[Move, ...]
+
+    @property
+    def short(self) -> tuple[dict[str, Any], ...]:
+        """The models, as a plan's header has them."""
+        return tuple(one.short() for one in self.models)
+
+    @property
+    def flows(self) -> tuple[dict[str, object], ...]:
+        """The segments, as a plan's header has them."""
+        return tuple(one.to_json() for one in self.changed)
+
+    @property
+    def moves(self) -> tuple[dict[str, object], ...]:
+        """Who moved, as a plan's header has it."""
+        return tuple(one.to_json() for one in self.moved)
+
+
+def describe_models(
+    found: Understanding, journal: Journal, versions: Mapping[str, int] | None = None
+) -> Shown:
+    """Models with their cards, and who is elsewhere than at the last applied run.
+
+    Args:
+        found: The first act.
+        journal: Read for models that were refused earlier.
+        versions: Model -> version in the state, where new ones have been stored meanwhile.
+    """
+    config, warehouse = found.context.config, found.warehouse
+    return Shown(
+        standings(found, journal, versions), flows(config, warehouse), moves(config, warehouse)
+    )
+
+
+def write_published(found: Understanding, plan: Plan, shown: Shown) -> None:
     """Write the artifacts of a plan into a folder of the plan's own."""
     folder = plan.folder / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -54,9 +109,19 @@ def write_published(found: Understanding, plan: Plan) -> None:
         ) as writer:
             for batch in reader:
                 writer.write_batch(batch)
-    (folder / "understanding.json").write_text(
-        json.dumps(describe(found), ensure_ascii=False, indent=2, default=str), encoding="utf-8"
-    )
+    documents: Mapping[str, Any] = {
+        "understanding": describe(found),
+        "models": [one.to_json() for one in shown.models],
+        "segments": {
+            "as_of": found.as_of.isoformat(),
+            "segments": shown.flows,
+            "moves": shown.moves,
+        },
+    }
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(
+            json.dumps(document, ensure_ascii=False, indent=2, default=str), encoding="utf-8"
+        )
 
 
 def describe(found: Understanding) -> dict[str, Any]:
@@ -111,7 +176,7 @@ def publish_run(state_folder: Path, plan: Plan, report: ApplyReport) -> Path:
     folder = state_folder / "runs" / report.run_id
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     source = plan.folder / FOLDER
-    for name in ("scores.parquet", "memberships.parquet"):
+    for name in COPIED:
         if (source / name).exists():
             shutil.copyfile(source / name, folder / name)
     understanding = source / "understanding.json"

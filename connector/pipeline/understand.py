@@ -76,6 +76,7 @@ class Understanding:
         rfm_version: Its version in the state; None when it was fitted just now.
         migration: People whose group changes because cut points were refitted.
         scores: What the other models of the file have made.
+        context: What they could read.
     """
 
     warehouse: DuckDBWarehouse
@@ -90,6 +91,7 @@ class Understanding:
     rfm_version: int | None
     migration: tuple[rfm.Migration, ...]
     scores: Scores
+    context: ScoringContext
 
     @property
     def guards(self) -> list[Guard]:
@@ -214,20 +216,17 @@ def understand(
     rfm.predict(warehouse, model)
     load_known_labels(warehouse, state)
     previous_groups(warehouse)
-    scores = score_models(
-        ScoringContext(
-            config=config,
-            warehouse=warehouse,
-            as_of=as_of,
-            features={meta.name: meta for meta in features},
-            features_at=features_at,
-            rules=featuring.input_rules(config, features),
-            rfm=model,
-            progress=progress,
-        ),
-        journal,
-        retrain=retrain,
+    context = ScoringContext(
+        config=config,
+        warehouse=warehouse,
+        as_of=as_of,
+        features={meta.name: meta for meta in features},
+        features_at=features_at,
+        rules=featuring.input_rules(config, features),
+        rfm=model,
+        progress=progress,
     )
+    scores = score_models(context, journal, retrain=retrain)
     findings += scores.findings
     build_scored(warehouse, ["rfm_scores", "rfm_history", *scores.relations])
     columns = warehouse.columns("scored")
@@ -265,6 +264,7 @@ def understand(
         rfm_version=version,
         migration=migration(journal, warehouse, model),
         scores=scores,
+        context=context,
     )
 
 

@@ -145,7 +145,16 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a plan says of itself; everything in it may be shown."""
+    """What a plan says of itself; everything in it may be shown.
+
+    Attributes:
+        migration: People whose RFM group new cut points move: ``before``, ``after``, ``people``.
+        models: Every model in short: version, algorithm, its measure beside the best naive rule's,
+            gates, and why a newer fit is not used.
+        flows: Every segment against the last applied run: people, joins, leaves, volatility.
+        moves: People who are in another segment, group, cluster or topic than at the last applied
+            run: ``of``, ``before``, ``after``, ``people``.
+    """
 
     plan_id: str
     project: str
@@ -162,6 +171,9 @@ class Header:
     quality: tuple[Mapping[str, Any], ...] = ()
     migration: tuple[Mapping[str, Any], ...] = ()
     model_versions: Mapping[str, int] = field(default_factory=dict)
+    models: tuple[Mapping[str, Any], ...] = ()
+    flows: tuple[Mapping[str, Any], ...] = ()
+    moves: tuple[Mapping[str, Any], ...] = ()
     table_counts: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
@@ -210,8 +222,8 @@ class Header:
         values["abandoned"] = tuple(
             Abandoned(**{**a, "lists": tuple(a["lists"])}) for a in values.get("abandoned", ())
         )
-        for name in ("quality", "migration"):
-            values[name] = tuple(values[name])
+        for name in ("quality", "migration", "models", "flows", "moves"):
+            values[name] = tuple(values.get(name, ()))
         return cls(**values)
 
 

@@ -57,13 +57,15 @@ def hand_over(
     known = {label.id for label in registry.labels}
     # Without the file nobody knows what the labels meant: start over.
     kept = before if before is not None and set(before.ids) <= known else None
+    held = context.held(name)
     done = relabel(
         fresh,
         registry,
         rules=rules_of(labels),
         before=kept,
         frame=None if kept is None else frame,
-        held=None if kept is None else context.held(name),
+        # Before the first applied run nobody holds a label: then the model before says who would.
+        held=None if kept is None or held.empty else held,
     )
     if labels is None:
         return done.model, {}

@@ -46,6 +46,7 @@ class Scores:
         domains: Label column -> the labels that it may hold.
         findings: What a person should know.
         cards: Model -> card of the one in use.
+        models: Model -> the one in use itself.
         versions: Model -> version in the state; None for one that was fitted just now.
         fresh: Documents to be stored, by name.
         files: Path -> content to be written with them.
@@ -56,6 +57,7 @@ class Scores:
     domains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     cards: dict[str, ModelCard] = field(default_factory=dict)
+    models: dict[str, FittedModel] = field(default_factory=dict)
     versions: dict[str, int | None] = field(default_factory=dict)
     fresh: dict[str, str] = field(default_factory=dict)
     files: dict[Path, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def score_models(context: ScoringContext, journal: Journal, *, retrain: bool = F
             columns = model.columns
             kind.score(context, name, settings, model, relation)
             scores.cards[name] = model.card
+            scores.models[name] = model
         scores.relations.append(relation)
         for column in columns:
             full = f"{name}.{column.name}"
