@@ -193,6 +193,11 @@ class ClvModel(Section):
     )
     refit: Refit = "with_training"
 
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Every score of a person: a value never comes without its percentile."""
+        return tuple(dict.fromkeys((*self.outputs, "percentile")))
+
 
 class Labels(Section):
     """Names that outlive a refit.

@@ -132,7 +132,8 @@ def _score(draft: Draft, path: KeyPath, value: str) -> Iterator[Problem]:
     if value.startswith(RFM):
         yield from draft.unknown(path, "RFM column", column, RFM_COLUMNS)
     elif isinstance(model, PropensityModel | ClvModel):
-        yield from draft.unknown(path, f"output of model {name}", column, model.outputs)
+        outputs = model.scores if isinstance(model, ClvModel) else model.outputs
+        yield from draft.unknown(path, f"output of model {name}", column, outputs)
 
 
 def properties_have_one_owner(draft: Draft) -> Iterator[Problem]:

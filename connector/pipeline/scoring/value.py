@@ -107,7 +107,7 @@ def _fit(
         gates=_gates(settings, choice, chosen),
         notes=tuple(_notes(settings, windows, fitted.card.notes)),
     )
-    return Fitted(ValueScores(fitted, Cuts.fit(expected), settings.outputs, card))
+    return Fitted(ValueScores(fitted, Cuts.fit(expected), settings.scores, card))
 
 
 def _score(
@@ -129,7 +129,7 @@ def _score(
 
 
 def _columns(settings: Settings) -> tuple[ScoreColumn, ...]:
-    return columns(settings.outputs, settings.horizon.days, settings.value, tuple(settings.tiers))
+    return columns(settings.scores, settings.horizon.days, settings.value, tuple(settings.tiers))
 
 
 KIND = Kind(fit=_fit, score=_score, columns=_columns)
