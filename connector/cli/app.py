@@ -81,7 +81,7 @@ def check(
     else:
         from connector.cli.findings import show_findings
 
-        show_findings(checked)
+        show_findings(checked, project.config.project.currency)
     if any(finding.level is Level.ERROR for finding in checked.findings):
         raise typer.Exit(4)
 
@@ -181,17 +181,22 @@ def _told(report: ApplyReport, output: Output) -> None:
 
 
 @app.command()
-def train(config: ConfigOption = None, as_of: AsOfOption = None) -> None:
-    """Fit the models' cut points anew.
+def train(
+    config: ConfigOption = None, output: OutputOption = Output.TEXT, as_of: AsOfOption = None
+) -> None:
+    """Fit every model anew.
 
-    The next plan shows whom that moves.
+    Shows how good each is beside the best naive rule, which are used, and whom that moves.
     """
     with open_project(config) as project:
-        migration = project.train(as_of=parse_as_of(as_of, project))
-    moved = sum(m.n_people for m in migration)
-    typer.echo(
-        f"Cut points fitted. {moved:,} people change their group; `liftline plan` shows them."
-    )
+        done = project.train(as_of=parse_as_of(as_of, project))
+        currency = project.config.project.currency
+    if output is Output.JSON:
+        emit(done.to_json())
+        return
+    from connector.cli.models import show_training
+
+    show_training(done, currency)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from connector.cli.models import show_models
 from connector.cli.screen import MARKS, console, say, subject, table
 from connector.domain import Arm, Level
 from connector.numbers import NONE, count, gain, percent, several, short_of
@@ -24,8 +25,8 @@ _WEEKS_OF_A_MONTH = 365.25 / 12 / 7
 _LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
-def show_findings(checked: Checked) -> None:
-    """Findings in the order of the file, then a table of what could be shown, then the verdict."""
+def show_findings(checked: Checked, currency: str) -> None:
+    """Findings in the order of the file, the models, what could be shown, then the verdict."""
     out = console()
     in_table = {prospect.subject for prospect in checked.prospects}
     for finding in checked.findings:
@@ -38,6 +39,9 @@ def show_findings(checked: Checked) -> None:
             subject(finding.subject, finding.message),
             *([Text(f"→ {hint}", style="dim")] if hint else []),
         )
+    if checked.has_models:
+        out.print()
+        show_models(out, [one.short() for one in checked.models], currency)
     _show_prospects(out, checked.prospects, checked.power, checked.wanted)
     totals = {level: sum(f.level is level for f in checked.findings) for level in Level}
     verdict = "Not ready: mend the errors first." if totals[Level.ERROR] else "Ready."

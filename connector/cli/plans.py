@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from connector.cli.models import show_flows, show_models, show_moves
 from connector.cli.screen import (
     MARKS,
     console,
@@ -57,6 +58,7 @@ def show_plan(plan: Plan, *, passed: bool = False) -> None:
     _show_campaigns(out, header)
     _show_lists(out, header)
     _show_properties(out, header)
+    _show_models(out, header)
     if header.migration:
         _show_migration(out, header.migration)
     _show_quality(out, header)
@@ -174,6 +176,16 @@ def _show_quality(out: Console, header: Header) -> None:
         for name, parts in aside.items():
             made.add_row(name, ", ".join(parts))
         out.print(made)
+
+
+def _show_models(out: Console, header: Header) -> None:
+    """Models, where there are others than RFM, and who came and went since the last run."""
+    if any(one["kind"] != "rfm" for one in header.models):
+        show_models(out, header.models, header.currency)
+    if any(not row["is_new"] for row in header.flows):
+        show_flows(out, header.flows)
+    if header.moves:
+        show_moves(out, header.moves, "Who is elsewhere than at the last applied run")
 
 
 def _show_migration(out: Console, migration: Sequence[Mapping[str, Any]]) -> None:

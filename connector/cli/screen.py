@@ -28,7 +28,7 @@ MARKS: Mapping[Level, tuple[str, str]] = {
     Level.ERROR: ("✗", "red"),
 }
 
-UNBROKEN = frozenset({"campaign", "destination", "run", "table"})
+UNBROKEN = frozenset({"campaign", "destination", "model", "run", "table"})
 """Columns of names that are never broken."""
 
 _PIPED_WIDTH = 140

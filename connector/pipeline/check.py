@@ -29,6 +29,7 @@ from connector.pipeline.detectable import Prospect
 from connector.pipeline.diagnose import Survey, survey
 from connector.pipeline.project import build_destination
 from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.standing import Standing
 from connector.ports import Destination
 
 if TYPE_CHECKING:
@@ -54,12 +55,19 @@ class Checked:
             the same subject.
         power: The probability with which an effect is to be found (0-1).
         wanted: The effect that somebody wants to see (0.03 = 3 %).
+        models: Every model as the next plan would use it.
     """
 
     findings: tuple[Finding, ...]
     prospects: tuple[Prospect, ...]
     power: float
     wanted: float
+    models: tuple[Standing, ...] = ()
+
+    @property
+    def has_models(self) -> bool:
+        """Whether the file has other models than RFM."""
+        return any(one.kind != RFM for one in self.models)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -68,6 +76,7 @@ class Checked:
             "prospects": [prospect.to_json() for prospect in self.prospects],
             "power": self.power,
             "detect": self.wanted,
+            "models": [one.to_json() for one in self.models],
         }
 
 
@@ -86,7 +95,7 @@ def check(
     """
     config = project.config
     instant = as_of or config.project.instant(project.now)
-    report, foreseen = _Report(), list[Prospect]()
+    report, foreseen, standing = _Report(), list[Prospect](), list[Standing]()
     report.part("project", lambda: _file(config))
     report.part("holdouts.assign.salt", lambda: _salt(project))
     with contextlib.ExitStack() as stack:
@@ -102,6 +111,7 @@ def check(
         if reached is not None and reached.found is not None:
             found, usable = reached.found, reached.config
             report.part(f"models.{RFM}", lambda: check_data.model(project, found))
+            report.part("models", lambda: check_data.models(project, found, standing))
             report.part("metrics", lambda: check_data.metrics(config, found))
             report.part("segments", lambda: check_data.segments(usable, found))
             report.part("campaigns", lambda: check_campaigns.reachable(usable, found))
@@ -114,7 +124,13 @@ def check(
     for name in config.destinations:
         report.part(f"destinations.{name}", lambda: _destination(config, name, columns, vendors))  # noqa: B023 - called at once
     measurement = config.measurement
-    return Checked(tuple(report.findings), tuple(foreseen), measurement.power, measurement.detect)
+    return Checked(
+        tuple(report.findings),
+        tuple(foreseen),
+        measurement.power,
+        measurement.detect,
+        tuple(standing),
+    )
 
 
 class _Report:

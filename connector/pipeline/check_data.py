@@ -10,11 +10,14 @@ from connector.config.data import DATABASES
 from connector.domain import Finding, Level
 from connector.errors import LiftlineError
 from connector.lift.metrics import ORDERS, MetricKind
+from connector.models.card import ModelCard
 from connector.numbers import percent, several
 from connector.pipeline import specs
 from connector.pipeline.diagnose import Survey
 from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.standing import Standing, Use, standings
 from connector.pipeline.understand import Understanding
+from connector.report import model_words
 from connector.report.data import UNREADABLE
 from connector.report.words import left_out
 from connector.state.database import parse_utc
@@ -136,6 +139,45 @@ def model(project: Project, found: Understanding) -> Iterator[Finding]:
         # The map of groups is looked at whether or not there is data.
         if finding.subject.startswith(subject) and finding.subject != f"{subject}.groups":
             yield finding
+
+
+def models(project: Project, found: Understanding, kept: list[Standing]) -> Iterator[Finding]:
+    """Every other model: how good it is beside the best naive rule, and what is wrong with it.
+
+    Args:
+        project: Whose state knows earlier fits.
+        found: The first act.
+        kept: Gets every model as the next plan would use it.
+    """
+    kept += standings(found, project.journal)
+    currency = project.config.project.currency
+    for one in kept:
+        if one.kind == RFM:
+            continue
+        subject = f"models.{one.name}"
+        if one.card is not None:
+            yield Finding(Level.OK, subject, _fitted(one, one.card, currency))
+        for finding in found.findings:
+            if finding.subject == subject or finding.subject.startswith(f"{subject}."):
+                yield finding
+
+
+def _fitted(one: Standing, card: ModelCard, currency: str) -> str:
+    """One model in a sentence."""
+    when = f"of {card.as_of:%Y-%m-%d} (version {one.version})"
+    if one.use is Use.NEW:
+        when = "as the next plan would fit it"
+    people = several(card.n_people, "person", "people")
+    text = f"{model_words.algorithm(card.algorithm)} {when}, {people}"
+    told = one.contest
+    if told is not None:
+        value = model_words.figure(told.measure, told.value, currency)
+        text += f"; {model_words.measure(told.measure)} {value}"
+        if told.baseline is not None:
+            beside = model_words.figure(told.measure, told.baseline, currency)
+            text += f", best naive rule {beside} ({model_words.rule(told.rule)})"
+    gates = several(len(card.gates), "gate holds", "gates hold")
+    return f"{text}; {gates}." if card.gates else f"{text}."
 
 
 def metrics(config: Config, found: Understanding) -> Iterator[Finding]:

@@ -1,0 +1,120 @@
+"""Models in plain English: algorithms, measures and naive rules by the names that people use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from connector.numbers import NBSP, count, percent
+
+ALGORITHMS: Mapping[str, str] = MappingProxyType(
+    {
+        "logistic": "logistic regression",
+        "random_forest": "random forest",
+        "gradient_boosting": "gradient boosting",
+        "neural_net": "neural net",
+        "bg_nbd_gamma_gamma": "BG/NBD + Gamma-Gamma",
+        "mbg_nbd_gamma_gamma": "MBG/NBD + Gamma-Gamma",
+        "pareto_nbd_gamma_gamma": "Pareto/NBD + Gamma-Gamma",
+        "two_stage_gbm": "two-stage boosted trees",
+        "kmeans": "k-means",
+        "hierarchical": "hierarchical (Ward)",
+        "dbscan": "DBSCAN",
+        "hdbscan": "HDBSCAN",
+        "lda": "LDA topics",
+        "weighted_parts": "habits, pairs and taste",
+    }
+)
+
+RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "rfm_score": "the RFM score",
+        "last_365d_value": "last year's spend",
+        "zero": "nobody comes back",
+        "popularity": "best sellers",
+        "own_favourites": "own favourites",
+        "shuffled_features": "shuffled features",
+    }
+)
+"""Naive rules that a model is held against."""
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "rfm": "recency, frequency, money",
+        "propensity": "propensity",
+        "clv": "lifetime value",
+        "cluster": "personas",
+        "lda": "affinity",
+        "association": "next products",
+    }
+)
+
+MEASURES: Mapping[str, str] = MappingProxyType(
+    {
+        "auc": "AUC",
+        "average_precision": "average precision",
+        "top_decile_lift": "lift of the best tenth",
+        "log_loss": "logarithmic loss",
+        "brier": "Brier score",
+        "ece": "calibration error",
+        "base_rate": "share who do it",
+        "mae": "mean absolute error",
+        "rmse": "error (RMSE)",
+        "total_error": "error of the total",
+        "correlation": "correlation",
+        "silhouette": "silhouette",
+        "bootstrap_ari": "agreement when drawn anew",
+        "bootstrap_jaccard": "agreement of the weakest group",
+        "min_segment_share": "smallest group",
+        "label_churn": "people who change the label",
+        "perplexity": "perplexity",
+        "hit_rate": "hit rate",
+    }
+)
+"""Measures; one that is not listed goes by its own name."""
+
+BETTER: Mapping[str, str] = MappingProxyType(
+    {
+        "auc": "higher is better",
+        "rmse": "lower is better",
+        "silhouette": "higher is better",
+        "perplexity": "lower is better",
+        "hit_rate": "higher is better",
+    }
+)
+
+_SHARES = frozenset(
+    {"hit_rate", "total_error", "base_rate", "min_segment_share", "label_churn", "ece"}
+)
+_AMOUNTS = frozenset({"mae", "rmse"})
+_WHOLE = frozenset({"k", "topics", "n_judged", "n_people", "n_positive", "n_positives"})
+
+
+def algorithm(name: str) -> str:
+    """An algorithm as people call it."""
+    return ALGORITHMS.get(name, name.replace("_", " "))
+
+
+def rule(name: str) -> str:
+    """A naive rule as people call it."""
+    return RULES.get(name, name.replace("_", " "))
+
+
+def measure(name: str) -> str:
+    """A measure as people call it."""
+    return MEASURES.get(name, name.replace("_", " "))
+
+
+def figure(name: str, value: float, currency: str = "") -> str:
+    """A measure's value in its own unit and with digits that mean something."""
+    if name in _SHARES:
+        sign = "+" if name == "total_error" and value > 0 else ""
+        return sign + percent(value)
+    if name in _AMOUNTS:
+        amount = f"{value:,.1f}" if abs(value) >= 100 else f"{value:,.2f}"
+        return f"{amount}{NBSP}{currency}" if currency else amount
+    if name in _WHOLE:
+        return count(value)
+    if name == "perplexity":
+        return f"{value:,.1f}"
+    return f"{value:.3f}" if name in {"auc", "average_precision", "brier"} else f"{value:.2f}"
