@@ -145,6 +145,12 @@ def _rewrite(node: exp.Expr, engine: str) -> exp.Expr | None:
         assert lower is not None  # noqa: S101 - listed above
         small, pattern = (_apply(lower, [side], engine) for side in (node.this, node.expression))
         return exp.Like(this=small, expression=pattern)
+    if isinstance(node, exp.Cast) and engine == "postgres" and node.is_type("DOUBLE"):
+        # It makes no number of TRUE; which column holds such is not to be seen from here.
+        if isinstance(node.this, exp.Column):
+            call = exp.Anonymous(this="house_double", expressions=[node.this.copy()])
+            return exp.Dot(this=exp.to_identifier("pg_temp"), expression=call)
+        return None
     if isinstance(node, (exp.Greatest, exp.Least)) and engine == "bigquery":
         # BigQuery answers NULL as soon as one argument is NULL; all others ignore it.
         result: exp.Expr = node.this

@@ -58,6 +58,9 @@ def statements(version: int) -> Iterator[str]:
     for kind in _AS_IT_IS:
         yield _function("house_text", (kind,), "text", "CAST($1 AS text)")
     yield _function("house_text", ("float8",), "text", _FLOAT_TEXT)
+    yield _function("house_double", ("boolean",), "float8", "CAST(CAST($1 AS integer) AS float8)")
+    for kind in ("float8", "numeric", "bigint", "integer", "text"):
+        yield _function("house_double", (kind,), "float8", "CAST($1 AS float8)")
     yield _function("house_round", ("numeric", "integer"), "numeric", "round($1, $2)")
     for kind in ("bigint", "integer"):
         yield _function("house_round", (kind, "integer"), kind, "$1")
