@@ -1,9 +1,9 @@
 """Fitting next products: weights found in one past window, judged in the next.
 
 Two windows before ``as_of``: at the start of the first the model is built from what was known then,
-and the weights are those whose lists the people of that window bought from most; at the start of
-the second it is built again and its hit rate is what the card tells. The model that is returned
-knows everything before ``as_of`` and has those weights.
+and the weights are those whose lists the people of that window bought most of; at the start of the
+second it is built again, and what was bought of its lists is what the card tells. The model that is
+returned knows everything before ``as_of`` and has those weights.
 """
 
 from __future__ import annotations
@@ -55,13 +55,27 @@ class _Window:
     blocked: npt.NDArray[np.bool_]
     bought: npt.NDArray[np.bool_]
 
-    def hit_rate(self, weights: Weights, top: int, *, rested: bool = True) -> float:
-        """Share of people who bought something of their list."""
-        free = self.blocked if rested else np.zeros_like(self.blocked)
-        scores, order = ranked(self.parts, weights, free, top)
+    def hits(self, weights: Weights, top: int, *, rests: bool = True) -> npt.NDArray[np.int64]:
+        """How many items of their list people bought.
+
+        Args:
+            weights: Of the parts.
+            top: Length of a list.
+            rests: Whether what was just bought is left out, as in a real list.
+        """
+        blocked = self.blocked if rests else np.zeros_like(self.blocked)
+        scores, order = ranked(self.parts, weights, blocked, top)
         offered = np.take_along_axis(scores, order, axis=1) > 0
-        hits = np.take_along_axis(self.bought, order, axis=1) & offered
-        return float(hits.any(axis=1).mean())
+        hit = np.take_along_axis(self.bought, order, axis=1) & offered
+        return np.asarray(hit.sum(axis=1), dtype=np.int64)
+
+    def measures(self, weights: Weights, top: int, *, rests: bool = True) -> dict[str, float]:
+        """Share of people who bought something of their list, and share of the list they bought."""
+        hits = self.hits(weights, top, rests=rests)
+        return {
+            "hit_rate": round(float((hits > 0).mean()), 6),
+            "precision": round(float(hits.mean()) / top, 6),
+        }
 
 
 def fit_next(
@@ -102,7 +116,9 @@ def fit_next(
                 consumables, rng)
         for n in (2, 1)
     )  # fmt: skip
-    weights = DEFAULT_WEIGHTS if first is None else _best_weights(first, spec, affinity is not None)
+    weights = DEFAULT_WEIGHTS
+    if first is not None:
+        weights = _best_weights(first, spec, has_taste=affinity is not None)
     return replace(model, weights=weights, card=_card(model, weights, first, second, spec))
 
 
@@ -184,15 +200,18 @@ def _earlier(
     return fit_affinity(known, spec, as_of=start, rng=rng)
 
 
-def _best_weights(window: _Window, spec: NextSpec, has_taste: bool) -> Weights:
-    """Weights with the largest hit rate; of equal ones the first that were tried."""
-    best, found = -1.0, DEFAULT_WEIGHTS
+def _best_weights(window: _Window, spec: NextSpec, *, has_taste: bool) -> Weights:
+    """Weights whose lists were bought most of; of equal ones the first that were tried.
+
+    By items and not by people with a hit: where people buy much, nearly everybody has one.
+    """
+    best, found = -1, DEFAULT_WEIGHTS
     for again, goes_with, taste, popular in product(*TRIED):
         if taste and not has_taste:
             continue
-        rate = window.hit_rate((again, goes_with, taste, popular), spec.top)
-        if rate > best:
-            best, found = rate, (again, goes_with, taste, popular)
+        n_hits = int(window.hits((again, goes_with, taste, popular), spec.top).sum())
+        if n_hits > best:
+            best, found = n_hits, (again, goes_with, taste, popular)
     return found
 
 
@@ -208,20 +227,17 @@ def _card(
     }
     baselines: dict[str, dict[str, float]] = {}
     notes: tuple[str, ...] = ()
-    rate = popular = 0.0
+    found, popular = {"precision": 0.0}, {"precision": 0.0}
     if first is None:
         notes += ("Too little past to find weights: the defaults are used.",)
     if second is None:
         notes += ("Too little past to judge the lists.",)
     else:
-        rate = second.hit_rate(weights, spec.top)
-        popular = second.hit_rate((0.0, 0.0, 0.0, 1.0), spec.top, rested=False)
-        own = second.hit_rate((1.0, 0.0, 0.0, 1e-6), spec.top, rested=False)
-        metrics |= {"hit_rate": round(rate, 6), "n_judged": float(len(second.bought))}
-        baselines = {
-            "popularity": {"hit_rate": round(popular, 6)},
-            "own_favourites": {"hit_rate": round(own, 6)},
-        }
+        found = second.measures(weights, spec.top)
+        popular = second.measures((0.0, 0.0, 0.0, 1.0), spec.top, rests=False)
+        own = second.measures((1.0, 0.0, 0.0, 1e-6), spec.top, rests=False)
+        metrics |= {**found, "n_judged": float(len(second.bought))}
+        baselines = {"popularity": popular, "own_favourites": own}
     return ModelCard(
         name=spec.name,
         kind=KIND,
@@ -234,9 +250,9 @@ def _card(
         gates=(
             Gate(
                 "beats_popularity",
-                f"hit rate above {popular:.1%}",
-                f"{rate:.1%}",
-                second is not None and rate > popular,
+                f"more than {popular['precision']:.1%} of the lists bought",
+                f"{found['precision']:.1%}",
+                found["precision"] > popular["precision"],
             ),
         ),
         notes=notes,

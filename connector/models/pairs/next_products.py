@@ -40,6 +40,8 @@ KIND = "next_products"
 """The model's type in the store."""
 PARTS = ("again", "goes_with", "taste", "popular")
 """What an item's score is made of, in the order of the weights."""
+FADES_AFTER = 3.0
+"""Cycles without a purchase after which a habit counts for less and less."""
 BLOCK = 2_000
 """People who are scored at once."""
 
@@ -358,7 +360,8 @@ def parts_of(model: NextModel, lines: pd.DataFrame, as_of: datetime) -> Parts:
     shape = (len(baskets.profiles), len(model.items))
     at = (own["owner"].to_numpy(), own["item"].to_numpy())
     cycle = model.cycles.days[own["item"]]
-    run = np.minimum(1.0, own["days_since"] / np.where(np.isnan(cycle), np.inf, cycle))
+    run = np.maximum(own["days_since"].to_numpy(), 1e-6) / cycle
+    run = np.minimum(1.0, run) * np.minimum(1.0, FADES_AFTER / run)
     # Without a known cycle nothing is known of the moment, so habit alone counts.
     run = np.where(np.isnan(cycle), 1.0, run)
     n_baskets = baskets.n_of_people()[own["owner"]]
