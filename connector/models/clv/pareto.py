@@ -96,14 +96,26 @@ class Pareto:
         return share
 
     def _alive_and_dead(self, histories: Histories) -> tuple[Floats, Floats]:
-        """Likelihoods of being active and of having dropped out, on a common scale."""
-        return _silence(
-            self.r + histories.repeats,
-            self.alpha_days + histories.last_age_days,
+        """Likelihoods of being active and of having dropped out, on a common scale.
+
+        One-time buyers, most people, differ by their age alone: each age is integrated once.
+        """
+        again = np.flatnonzero(histories.repeats)
+        once = np.flatnonzero(histories.repeats == 0)
+        age = tabulate(histories.age_days[once])
+        nothing = np.zeros(age.values.size)
+        last = np.concatenate([histories.last_age_days[again], nothing])
+        lived, broken = _silence(
+            self.r + np.concatenate([histories.repeats[again], nothing]),
+            self.alpha_days + last,
             self.s,
-            self.beta_days + histories.last_age_days,
-            histories.age_days - histories.last_age_days,
+            self.beta_days + last,
+            np.concatenate([histories.age_days[again], age.values]) - last,
         )
+        place = np.empty(len(histories), dtype=np.int64)
+        place[again] = np.arange(again.size)
+        place[once] = again.size + age.codes
+        return lived[place], broken[place]
 
     def expected_if_alive(self, repeats: Floats, age_days: Floats, horizon_days: Floats) -> Floats:
         """Mean purchases in the horizon of customers active at T; arrays of one length."""

@@ -40,6 +40,9 @@ GRID_POINTS, GRID_POWER = 16, 0.8
 """Points of the grid that the lower end is interpolated on; a power below 1 crowds them at its end,
 where the distribution of frequent buyers rises."""
 
+GRID_END = 0.5
+"""Level, by the single gamma, that the grid ends at: safely above any lower end."""
+
 EXACT_COUNTS = 5
 """Numbers of purchases up to this are taken one by one, greater ones in lumps."""
 
@@ -95,8 +98,8 @@ def value_range(
     who = np.flatnonzero(chance > 1.0 - LOW)
     if who.size:
         concerned, place = np.unique(pair.codes[who], return_inverse=True)
-        median = scale[concerned] * _odds(shape[concerned], below[concerned], 0.5)
-        grid = _grid(spend.p, below[concerned], median)
+        above = scale[concerned] * _odds(shape[concerned], below[concerned], GRID_END)
+        grid = _grid(spend.p, below[concerned], above)
         lumps = _lumps(
             model,
             pair.repeats[concerned],
@@ -130,11 +133,11 @@ def _upper_end(chance: Floats, shape: Floats, below: Floats, codes: Integers) ->
     return found
 
 
-def _grid(p: float, below: Floats, median: Floats) -> Floats:
-    """Points from what a single purchase hardly ever stays under to the median, (n, points)."""
-    start = np.minimum(_odds(np.full(below.shape, p), below, 1e-3), median / 2.0)
+def _grid(p: float, below: Floats, end: Floats) -> Floats:
+    """Points from what a single purchase hardly ever stays under to the end, (n, points)."""
+    start = np.minimum(_odds(np.full(below.shape, p), below, 1e-3), end / 2.0)
     steps = np.linspace(0.0, 1.0, GRID_POINTS) ** GRID_POWER
-    points: Floats = start[:, None] * np.exp(np.log(median / start)[:, None] * steps)
+    points: Floats = start[:, None] * np.exp(np.log(end / start)[:, None] * steps)
     return points
 
 
