@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from connector.config.problems import nearest
+from connector.config.stability import Stability
 from connector.config.values import (
     Day,
     Days,
@@ -39,11 +40,13 @@ class Segment(Section):
         from_: One RFM group (``rfm.champions``) or another segment (key ``from``).
         any: Several of these; being in one is enough.
         where: A condition over features, scores and profile columns.
+        stability: Instead of the file's own, as a whole.
     """
 
     from_: Text | None = Field(default=None, alias="from")
     any: Annotated[Texts | None, Field(min_length=1)] = None
     where: Expression | None = None
+    stability: Stability | None = None
     tags: Names = ()
     owner: Text | None = Field(default=None, repr=False)
 

@@ -106,7 +106,8 @@ class ExternalScores(Section):
         key: What ``person`` holds.
         person: Column of the key.
         score: Column of the score.
-        scored_at: Column of the instant of the score.
+        scored_at: Column of the instant of the score; keep old exports, they are judged by.
+        scale: The score of certainty: 1, or 100 for per cent.
         max_age: Older scores are not used.
     """
 
@@ -115,6 +116,7 @@ class ExternalScores(Section):
     person: Text
     score: Text
     scored_at: Text
+    scale: Annotated[StrictFloat | StrictInt, Field(gt=0)] = 1
     max_age: Days = timedelta(days=14)
 
 
@@ -126,7 +128,7 @@ class PropensityModel(Section):
         eligible: Whom the model is about: a condition over features.
         features: Inputs; all allowed ones when the file names none.
         history: How far back training instants go.
-        expected_auc_above: Highest AUC that is believed; above it the model is suspected of a leak.
+        leakage_alarm_at: An AUC from here on is suspected of a leak and never published.
         external: Scores made elsewhere; then nothing is fitted and the gates judge them.
     """
 

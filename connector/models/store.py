@@ -22,6 +22,7 @@ REFIT = "Run `liftline train`; it fits the model again."
 _CLASSES: Mapping[str, tuple[str, str]] = {
     "rfm": ("connector.models.rfm", "RfmModel"),
     "propensity": ("connector.models.propensity", "PropensityModel"),
+    "external_propensity": ("connector.models.propensity.external", "ExternalModel"),
     "clv_scores": ("connector.models.clv.scores", "ValueScores"),
     "cluster": ("connector.models.clusters", "ClusterModel"),
     "lda": ("connector.models.affinity", "AffinityModel"),

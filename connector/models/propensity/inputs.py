@@ -121,6 +121,7 @@ def fit_inputs(frame: pd.DataFrame, *, drop_missing_above: float) -> Inputs:
     unknown = np.isnan(values)
     keep: list[int] = []
     left_out: dict[str, str] = {}
+    seen: dict[bytes, str] = {}
     for i, name in enumerate(names):
         known = values[~unknown[:, i], i]
         share = unknown[:, i].mean()
@@ -128,6 +129,9 @@ def fit_inputs(frame: pd.DataFrame, *, drop_missing_above: float) -> Inputs:
             left_out[name] = f"{share:.0%} of its values are unknown"
         elif known.size == len(frame) and known.min() == known.max():
             left_out[name] = "everybody has the same value"
+        elif (other := seen.setdefault(values[:, i].tobytes(), name)) != name:
+            # Twins would share one effect between them, and be named side by side as reasons.
+            left_out[name] = f"it is the same as {other} for everybody"
         else:
             keep.append(i)
     if not keep:

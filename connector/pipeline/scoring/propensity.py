@@ -18,9 +18,11 @@ from connector.models.propensity import (
     cut_offs,
     fit,
 )
+from connector.models.propensity.external import ExternalModel
 from connector.models.propensity.goals import EventTable, Goal, label_sql
 from connector.models.propensity.model import COLUMNS
 from connector.models.reasons import Wording
+from connector.pipeline.scoring import external
 from connector.pipeline.scoring.context import ScoringContext, load_frame, number_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
 from connector.warehouse.dialect import ExpressionError
@@ -46,10 +48,27 @@ def _fit(
     context: ScoringContext, name: str, settings: Settings, _before: PropensityModel | None
 ) -> Fitted:
     spec = _spec(name, settings)
+    snapshots = _snapshots(context, name, settings, spec)
+    if settings.external is not None:
+        return Fitted(external.judged(context, name, settings, snapshots))
+    model = fit(
+        spec,
+        snapshots,
+        as_of=context.as_of,
+        rng=context.rng(name),
+        wordings=_wordings(context),
+    )
+    return Fitted(model)
+
+
+def _snapshots(
+    context: ScoringContext, name: str, settings: Settings, spec: PropensitySpec
+) -> list[Snapshot]:
+    """Past cut-offs: what was known then, and what came after."""
     goal, events = _goal(settings), _events(context, name, settings)
     baselines = [b for b in settings.publish_if.beats if b != RFM_SCORE]
     known = context.model_inputs(baselines, f"models.{name}.publish_if.beats") if baselines else ()
-    snapshots = []
+    snapshots: list[Snapshot] = []
     for cutoff in cut_offs(
         context.as_of,
         window_days=spec.window_days,
@@ -65,14 +84,7 @@ def _fit(
         rules = context.frame(known, relation=relation).reindex(label.index)
         rules[RFM_SCORE] = _rfm_scores(context, relation).reindex(label.index)
         snapshots.append(Snapshot(cutoff, frame, label, rules))
-    model = fit(
-        spec,
-        snapshots,
-        as_of=context.as_of,
-        rng=context.rng(name),
-        wordings=_wordings(context),
-    )
-    return Fitted(model)
+    return snapshots
 
 
 def _spec(name: str, settings: Settings) -> PropensitySpec:
@@ -191,15 +203,23 @@ def _wordings(context: ScoringContext) -> dict[str, Wording]:
 
 
 def _score(
-    context: ScoringContext, name: str, settings: Settings, model: PropensityModel, output: str
+    context: ScoringContext,
+    name: str,
+    settings: Settings,
+    model: PropensityModel | ExternalModel,
+    output: str,
 ) -> None:
+    if isinstance(model, ExternalModel):
+        external.score(context, name, settings, model, output)
+        return
     where = context.condition(settings.eligible, f"models.{name}.eligible")
     frame = context.frame(model.inputs.features, where=where)
     load_frame(context.warehouse, output, model.predict(frame).add_prefix(f"{name}."))
 
 
 def _columns(settings: Settings) -> tuple[ScoreColumn, ...]:
-    return tuple(column for name, column in COLUMNS.items() if name in settings.outputs)
+    outputs = settings.outputs if settings.external is None else ("probability", "percentile")
+    return tuple(column for name, column in COLUMNS.items() if name in outputs)
 
 
 KIND = Kind(fit=_fit, score=_score, columns=_columns)
