@@ -1,0 +1,19 @@
+"""The benches of clusters and affinity at toy size: they follow the models' relations."""
+
+from __future__ import annotations
+
+from bench import affinity, clusters
+
+
+def test_sql_places_people_where_numpy_does() -> None:
+    found = clusters.measure(1500)
+    assert found["mismatches"] == 0
+    assert found["loss"] < 1.02
+
+
+def test_the_comparison_with_scikit_learn_recovers_planted_topics() -> None:
+    found = affinity.beside_sklearn(500)
+    assert 0.8 < found["ours"] <= 1.0
+    lines, phi = affinity.order_lines(50)
+    assert lines["basket_id"].nunique() == 250
+    assert phi.shape == (affinity.K, affinity.N_ITEMS)
