@@ -9,11 +9,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from connector.cli.screen import console, say, subject
+from connector.numbers import minus, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from connector.pipeline.explanation import Condition, Explanation, SegmentView
+    from connector.pipeline.scored_person import ModelsView
 
 CAMPAIGN_MARKS = {
     "addressed": ("✓", "green"),
@@ -48,6 +50,8 @@ def show_explanation(found: Explanation) -> None:
     if rfm.words:
         out.print(Text(f"  {rfm.words}", style="dim"))
 
+    _models(out, found.models)
+
     _head(out, "Campaigns")
     for campaign in found.campaigns:
         mark, colour = CAMPAIGN_MARKS.get(campaign.status, ("·", ""))
@@ -77,6 +81,54 @@ def show_explanation(found: Explanation) -> None:
             out.print(Text(f"    {_day(issue.at)}: {issue.words} ({issue.code})", style="dim"))
 
 
+def _models(out: Console, models: ModelsView) -> None:
+    """What the models say, each with what it rests on."""
+    named = (
+        models.propensities,
+        models.values,
+        models.personas,
+        models.affinities,
+        models.next_products,
+    )
+    if not any(named):
+        return
+    _head(out, "Scores")
+    for score in models.propensities:
+        out.print(Padding(subject(score.model, score.words), (0, 0, 0, 2)))
+        for driver in score.drivers:
+            sign, colour = ("+", "green") if driver.part > 0 else ("-", "red")
+            say(out, sign, colour, driver.words, indent=6)
+        if score.drivers:
+            told = f"everything else {_points(score.rest)}; together {_points(score.total)}"
+            out.print(Padding(Text(told, style="dim"), (0, 0, 0, 8)))
+    for value in models.values:
+        out.print(Padding(subject(value.model, value.words), (0, 0, 0, 2)))
+        day = _day(value.next_order)
+        ahead = f" The next order is as likely before as after {day}." if value.next_order else ""
+        if value.basis:
+            out.print(Padding(Text(f"{value.basis}{ahead}", style="dim"), (0, 0, 0, 6)))
+    for persona in models.personas:
+        since = f" Since {_day(persona.since)}." if persona.since else ""
+        out.print(Padding(subject(persona.model, f"{persona.words}{since}"), (0, 0, 0, 2)))
+        for reason in persona.reasons:
+            say(out, "·", "dim", reason, indent=6)
+    for affinity in models.affinities:
+        out.print(Padding(subject(affinity.model, affinity.words), (0, 0, 0, 2)))
+        for one in affinity.leanings[1:3]:
+            say(out, "·", "dim", f"{one.topic} ({percent(one.share)})", indent=6)
+    for ahead_of in models.next_products:
+        out.print(Padding(subject(ahead_of.model, ahead_of.words), (0, 0, 0, 2)))
+        if len(ahead_of.items) > 1:
+            say(out, "·", "dim", f"then {', '.join(ahead_of.items[1:])}", indent=6)
+        if ahead_of.goes_with:
+            goes = ", ".join(ahead_of.goes_with)
+            say(out, "·", "dim", f"goes with the last basket: {goes}", indent=6)
+
+
+def _points(part: float) -> str:
+    return minus(f"{100 * part:+.1f} points")
+
+
 def _segment(out: Console, segment: SegmentView) -> None:
     mark, colour = ("✓", "green") if segment.member else ("·", "dim")
     since = f" since {_day(segment.since)}" if segment.since else ""
@@ -84,6 +136,10 @@ def _segment(out: Console, segment: SegmentView) -> None:
     say(out, mark, colour, subject(segment.segment, state), indent=2)
     for condition in segment.conditions:
         _condition(out, condition)
+    if segment.steadiness.words:
+        say(out, "↔", "cyan", segment.steadiness.words, indent=6)
+    if segment.steadiness.state in {"leaving", "staying", "entering"}:
+        return
     verb, change = ("leaves", segment.to_leave) if segment.member else ("enters", segment.to_enter)
     told = f"{verb} when {' and '.join(change)}" if change else f"never {verb} under this rule"
     out.print(Padding(Text(told, style="dim"), (0, 0, 0, 6)))

@@ -23,6 +23,7 @@ from connector.pipeline.delivered import destination_view
 from connector.pipeline.explanation import Explanation
 from connector.pipeline.known import load_state
 from connector.pipeline.look import Cutting, Look, mask
+from connector.pipeline.look_scores import ScoreLook
 from connector.pipeline.scoring.grid import RFM
 from connector.pipeline.who import find_profile, former_ids, load_merges
 from connector.state.database import State
@@ -77,6 +78,7 @@ def explaining(
                 person=look.person(),
                 as_of=found.as_of,
                 rfm=look.rfm(Cutting.DUE if stored else Cutting.FIRST),
+                models=ScoreLook(found, project.state, profile_id, former, project.config).models(),
                 segments=tuple(look.segments()),
                 campaigns=tuple(look.campaigns()),
                 global_holdout=look.global_holdout(),

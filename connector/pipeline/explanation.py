@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from connector.pipeline.scored_person import ModelsView
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -87,6 +89,27 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Steadiness:
+    """What keeps a person in a segment, or out of it, besides the rule.
+
+    Attributes:
+        words: What there is to say; empty where the rule alone decides.
+        state: ``rule`` (it alone decides), ``margin`` (stays by the margin only), ``leaving`` or
+            ``entering`` (the rule has changed its mind, and must say so on more days), ``staying``
+            (the shortest stay is not over).
+        streak: Days in a row on which the rule has said otherwise, this one included.
+        needed: Days that it takes.
+        stays_until: End of the shortest stay, for members of a segment that has one.
+    """
+
+    words: str
+    state: str
+    streak: int
+    needed: int
+    stays_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentView:
     """One segment.
 
@@ -95,8 +118,9 @@ class SegmentView:
         member: Whether the person is in it now.
         since: Since when a run has known that; None when no run has.
         conditions: Its rule, condition by condition.
-        to_leave: What would make a member leave, all of it together.
+        to_leave: What would make a member leave, all of it together; margins are heeded.
         to_enter: What would make anybody else enter.
+        steadiness: What keeps the person there, or out, besides the rule.
     """
 
     segment: str
@@ -105,6 +129,7 @@ class SegmentView:
     conditions: tuple[Condition, ...]
     to_leave: tuple[str, ...]
     to_enter: tuple[str, ...]
+    steadiness: Steadiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +254,7 @@ class Explanation:
     person: Person
     as_of: datetime
     rfm: Rfm
+    models: ModelsView
     segments: tuple[SegmentView, ...]
     campaigns: tuple[CampaignView, ...]
     global_holdout: str

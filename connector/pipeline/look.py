@@ -27,6 +27,7 @@ from connector.pipeline.explanation import (
     SegmentView,
 )
 from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.steady import Steady
 from connector.pipeline.subject import Subject
 from connector.report.people import RfmAxis
 from connector.report.words import BLOCKED, axis_labels, phrase
@@ -132,18 +133,22 @@ class Look(Subject):
         known: dict[str, tuple[bool, datetime]] = {}
         for row in self.stored(schema.segment_state):
             known.setdefault(row.segment, (bool(row.is_member), parse_utc(row.since)))
+        steady = Steady(self.found, self.state, self.profile_id, self.former, self.config)
         for segment in self.found.segments:
             told = trace.explain(self.found.warehouse, segment, self.profile_id)
             if told is None:
                 continue
+            member = steady.is_member(segment)
             was_member, since = known.get(segment.name, (None, None))
+            leave = steady.to_leave(segment) if member else ()
             yield SegmentView(
                 segment=segment.name,
-                member=told.member,
-                since=since if was_member is told.member else None,
+                member=member,
+                since=since if was_member is member else None,
                 conditions=tuple(Condition(x.text, x.holds, x.value) for x in told.findings),
-                to_leave=told.to_change if told.member else (),
-                to_enter=() if told.member else told.to_change,
+                to_leave=leave,
+                to_enter=() if member or told.member else told.to_change,
+                steadiness=steady.told(segment, holds=told.member, member=member),
             )
 
     def campaigns(self) -> Iterator[CampaignView]:

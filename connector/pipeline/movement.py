@@ -192,7 +192,7 @@ def _refit(found: Understanding, journal: Journal, name: str) -> Iterator[Move]:
     except LiftlineError:
         # It cannot be read or applied any more, so nobody can say whom its successor moves.
         return
-    warehouse = found.warehouse
+    warehouse = found.context.warehouse
     now, column = f"{name}_scores", f"{name}.{COMPARED[settings.type]}"
     if any(column not in warehouse.columns(one) for one in (relation, now)):
         # The tier is among the outputs only where the file asks for it.
