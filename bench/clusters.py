@@ -37,10 +37,10 @@ def people(n: int, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def measure(n: int) -> dict[str, float]:
+def measure(n: int, *, n_bootstrap: int = 20) -> dict[str, float]:
     """Seconds of each way, and what the sample loses."""
     frame = people(n)
-    spec = ClusterSpec(features=tuple(frame), fit_sample=SAMPLE)
+    spec = ClusterSpec(features=tuple(frame), fit_sample=SAMPLE, n_bootstrap=n_bootstrap)
     with Timer() as whole:
         model = fit(frame, spec, as_of=AS_OF, rng=np.random.default_rng(0))
     points = model.scaler.transform(frame)

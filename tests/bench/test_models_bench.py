@@ -6,7 +6,7 @@ from bench import affinity, clusters
 
 
 def test_sql_places_people_where_numpy_does() -> None:
-    found = clusters.measure(1500)
+    found = clusters.measure(1500, n_bootstrap=2)
     assert found["mismatches"] == 0
     assert found["loss"] < 1.02
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -93,12 +94,11 @@ def _blocks(documents: csr_matrix, n_topics: int) -> Iterator[tuple[Ints, Ints, 
     lengths = np.diff(documents.indptr).astype(np.int64)
     padded = padded_lengths(lengths)
     order = np.argsort(padded, kind="stable")
-    found, starts = np.unique(padded[order], return_index=True)
-    for length, start, end in zip(
-        found.tolist(), starts.tolist(), [*starts.tolist()[1:], len(order)], strict=True
-    ):
-        step = max(1, BLOCK // max(1, length * n_topics))
-        for at in range(start, end if length else start, step):
+    edges = np.flatnonzero(np.diff(padded[order], prepend=0, append=-1)).tolist()
+    for start, end in pairwise(edges):
+        length = int(padded[order[start]])
+        step = max(1, BLOCK // (length * n_topics))
+        for at in range(start, end, step):
             rows = order[at : min(at + step, end)]
             place = np.arange(length)
             inside = place < lengths[rows][:, None]

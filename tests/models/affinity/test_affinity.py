@@ -191,3 +191,8 @@ def test_too_little_is_refused() -> None:
     torn = pd.concat([lines, lines.iloc[[0]].assign(profile_id="p1")])
     with pytest.raises(ModelError, match="belongs to two people"):
         fitted(torn)
+
+
+def test_nobody_is_no_failure(model: AffinityModel) -> None:
+    nobody = model.predict(shop()[0].head(0))
+    assert nobody.shape == (0, len(model.columns))

@@ -224,3 +224,10 @@ def test_too_few_people_are_refused() -> None:
 def test_the_hysteresis_is_the_configurations() -> None:
     frame, _ = planted(1, n=300)
     assert fitted(frame, replace(QUICK, labels=LabelRules(hysteresis=0.3))).hysteresis == 0.3
+
+
+def test_nobody_is_no_failure() -> None:
+    frame, _ = planted(1, n=300)
+    model = fitted(frame)
+    assert model.predict(frame.head(0)).shape == (0, len(model.columns))
+    assert model.drivers(frame.head(0)).empty

@@ -151,6 +151,13 @@ def test_one_row_a_person(model: NextModel) -> None:
     assert (long.groupby("profile_id")["score"].diff().dropna() <= 1e-12).all()
 
 
+def test_nobody_is_no_failure(model: NextModel) -> None:
+    nobody = shop().head(0)
+    assert model.recommend(nobody, as_of=AS_OF).empty
+    assert model.predict(nobody, as_of=AS_OF).empty
+    assert model.pairs.predict(nobody).empty
+
+
 def test_taste_fills_the_list_and_gives_its_topic() -> None:
     lines = shop(n_people=400)
     topics = AffinitySpec(topics=(2, 2), min_baskets=2, n_starts=1, min_people=50)
