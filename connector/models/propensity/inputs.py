@@ -21,6 +21,9 @@ from connector.errors import InsufficientDataError, ModelError
 from connector.models.arrays import decode, encode
 from connector.models.propensity.metrics import Floats
 
+TWIN = "it is the same as"
+"""How the reason begins why a feature is left out that repeats another."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -131,7 +134,7 @@ def fit_inputs(frame: pd.DataFrame, *, drop_missing_above: float) -> Inputs:
             left_out[name] = "everybody has the same value"
         elif (other := seen.setdefault(values[:, i].tobytes(), name)) != name:
             # Twins would share one effect between them, and be named side by side as reasons.
-            left_out[name] = f"it is the same as {other} for everybody"
+            left_out[name] = f"{TWIN} {other} for everybody"
         else:
             keep.append(i)
     if not keep:

@@ -16,6 +16,7 @@ from connector.models.propensity.backtest import Backtest, Fitted, Tested
 from connector.models.propensity.calibration import Calibration
 from connector.models.propensity.curves import calibration_table, gain_curve
 from connector.models.propensity.gates import baseline_measures, feature_aucs, gates
+from connector.models.propensity.inputs import TWIN
 from connector.models.propensity.metrics import Floats
 from connector.models.propensity.model import Cuts, Evaluation, PropensityModel
 from connector.models.propensity.snapshots import Snapshot, checked
@@ -201,9 +202,14 @@ class _Card:
                 f"Calibrated by {calibration.method}, since there are too few outcomes for"
                 f" {spec.calibrate}."
             )
+        left_out = fitted.inputs.left_out
+        twins = sorted(name for name, why in left_out.items() if why.startswith(TWIN))
+        if twins:
+            notes.append(f"Left out, since another feature says the same: {', '.join(twins)}.")
         notes += [
             f"The feature {name} is left out: {why}."
-            for name, why in sorted(fitted.inputs.left_out.items())
+            for name, why in sorted(left_out.items())
+            if name not in twins
         ]
         reference = calibration.apply(fitted.scorer.score(fitted.inputs.reference[None, :]))[0]
         notes.append(
