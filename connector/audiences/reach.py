@@ -182,7 +182,8 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
 
     Two of our profiles that are one record at the vendor would be written twice, perhaps from two
     arms: only one of them, the one that the vendor has something of already, else the smallest id,
-    stays reachable.
+    stays reachable. None of them does when one has said no: which of its addresses a record is
+    written to is the vendor's affair.
     """
     con.execute(
         """
@@ -199,6 +200,13 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
             SELECT destination, record_id FROM joined
             WHERE record_id IS NOT NULL GROUP BY ALL HAVING count(*) > 1
         ),
+        -- The vendor writes to one person: a no under one of its addresses is a no for all of them.
+        refusing AS (
+            SELECT destination, record_id, min(blocked) AS reason
+            FROM joined SEMI JOIN shared USING (destination, record_id)
+            WHERE blocked IN ('consent_withdrawn', 'excluded', 'withdrawal_in_doubt')
+            GROUP BY ALL
+        ),
         ranked AS (
             SELECT destination, profile_id,
                 row_number() OVER (
@@ -211,6 +219,7 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
         SELECT
             j.destination, j.profile_id, j.match_value, j.match_key, j.record_id,
             CASE
+                WHEN n.reason IS NOT NULL THEN n.reason
                 WHEN j.blocked IS NOT NULL THEN j.blocked
                 WHEN k.place > 1 THEN 'same_vendor_record'
                 WHEN j.looks_up AND NOT j.creates AND j.record_id IS NULL THEN 'not_at_destination'
@@ -218,5 +227,6 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
         FROM joined j
         LEFT JOIN ranked k ON k.destination = j.destination AND k.profile_id = j.profile_id
             AND k.place > 1
+        LEFT JOIN refusing n ON n.destination = j.destination AND n.record_id = j.record_id
         """
     )
