@@ -50,7 +50,7 @@ def _fit(
     transactions = read_transactions(context, name, settings)
     last_day = _last_day(context)
     windows = holdouts(transactions, settings, last_day)
-    accuracies = try_contenders(context, name, settings, transactions, windows)
+    accuracies, refused = try_contenders(context, name, settings, transactions, windows)
     choice = choose(settings, accuracies)
     chosen = choice.name or _least_wrong(accuracies)
     customers = observe(transactions, last_day)
@@ -105,7 +105,7 @@ def _fit(
         baselines={b: _measures(accuracies[b]) for b in BASELINES},
         candidates={a: _measures(accuracies[a]) for a in settings.algorithms if a in accuracies},
         gates=_gates(settings, choice, chosen),
-        notes=tuple(_notes(settings, windows, fitted.card.notes)),
+        notes=tuple(_notes(settings, windows, refused, fitted.card.notes)),
     )
     return Fitted(ValueScores(fitted, Cuts.fit(expected), settings.scores, card))
 
@@ -235,21 +235,45 @@ def try_contenders(
     settings: Settings,
     transactions: Transactions,
     windows: Sequence[Window],
-) -> Mapping[str, tuple[Accuracy, ...]]:
-    """How every algorithm of the file and every naive rule would have done."""
+) -> tuple[dict[str, tuple[Accuracy, ...]], dict[str, str]]:
+    """How every algorithm of the file and every naive rule would have done.
+
+    Returns:
+        Contender -> its accuracy in each window; and algorithm -> why it could not be tried.
+
+    Raises:
+        InsufficientDataError: None could.
+    """
     rate = float(settings.discount_rate)
-    contenders: dict[str, backtest.Contender] = {
+    naive: dict[str, backtest.Contender] = {
         LAST_YEAR: backtest.predict_last_year,
         ZERO: backtest.predict_zero,
     }
+    found = backtest.backtest(transactions, windows, naive, Target.VALUE, annual_discount_rate=rate)
+    refused: dict[str, str] = {}
     for algorithm in settings.algorithms:
-        if algorithm == TREES:
-            contenders[algorithm] = _trees(context, name, settings)
-        else:
-            contenders[algorithm] = _parametric(settings, FAMILIES[algorithm])
-    return backtest.backtest(
-        transactions, windows, contenders, Target.VALUE, annual_discount_rate=rate
-    )
+        contender = (
+            _trees(context, name, settings)
+            if algorithm == TREES
+            else _parametric(settings, FAMILIES[algorithm])
+        )
+        context.progress(f"trying {algorithm} for {name}")
+        try:
+            found |= backtest.backtest(
+                transactions,
+                windows,
+                {algorithm: contender},
+                Target.VALUE,
+                annual_discount_rate=rate,
+            )
+        except InsufficientDataError as problem:
+            refused[algorithm] = problem.message
+    if len(found) == len(naive):
+        raise InsufficientDataError(
+            f"No algorithm of {name} can be fitted: {' '.join(refused.values())}",
+            hint="Choose another horizon, or wait for more history.",
+        )
+    return found, refused
 
 
 def _parametric(settings: Settings, family: Family) -> backtest.Contender:
@@ -320,9 +344,15 @@ def _gates(settings: Settings, choice: Choice, chosen: str) -> tuple[Gate, ...]:
     return (Gate("backtest", required, f"{chosen}: {choice.refusals[chosen]}", passed=False),)
 
 
-def _notes(settings: Settings, windows: Sequence[Window], notes: Sequence[str]) -> list[str]:
+def _notes(
+    settings: Settings,
+    windows: Sequence[Window],
+    refused: Mapping[str, str],
+    notes: Sequence[str],
+) -> list[str]:
     days = windows[0].n_days
     found = [f"Tried on {len(windows)} window(s) of {days} days that the fits had not seen."]
     if days < settings.horizon.days:
         found.append(f"The history is too short to try a horizon of {settings.horizon.days} days.")
+    found += [f"{algorithm} could not be tried: {why}" for algorithm, why in refused.items()]
     return [*found, *notes]
