@@ -79,7 +79,7 @@ def understand(warehouse: DuckDBWarehouse, config: Config, as_of: datetime) -> U
     identity_spec = IdentitySpec(
         SharedEmail(identity.shared_email),
         identity.max_customers_per_email,
-        tuple(identity.never_merge_on),
+        identity.never_merge_on.email,
     )
     stitched = stitch(warehouse, identity_spec, mint_key="mint")
     consent_spec = ConsentSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from functools import cache
@@ -32,8 +33,10 @@ from connector.config.values import (
     Whole,
     refuse,
 )
+from connector.profiles.countries import COUNTRIES
 
 KeyKind = Literal["email", "customer_id"]
+IdKind = Literal["customer_id", "email", "phone", "anonymous_id"]
 
 
 @cache
@@ -301,18 +304,127 @@ class Quality(Section):
     missing: Missing = Missing()
 
 
+def _short_patterns(value: object) -> object:
+    """A list of patterns is one of e-mail addresses."""
+    return {"email": value} if isinstance(value, str | list | tuple) else value
+
+
+def _phone_patterns(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"[+*][0-9*]*", value) for value in values):
+        raise refuse("patterns of whole numbers as E.164 writes them, such as +4930555*")
+    return values
+
+
+def _country(value: object) -> object:
+    if value not in COUNTRIES:
+        raise refuse("the two letters of a country, such as DE", words=tuple(COUNTRIES))
+    return value
+
+
+def _as_always(kind: str, steps: tuple[str, ...]) -> BeforeValidator:
+    """Accepts the one normal form of a kind of key."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, list | tuple) or tuple(value) != steps:
+            raise refuse(f"[{', '.join(steps)}], which is how every {kind} is compared")
+        return tuple(value)
+
+    return BeforeValidator(check)
+
+
+class NeverMerge(Section):
+    """Patterns of keys that many people share, such as ``info@*``.
+
+    Attributes:
+        email: In any letter case.
+        phone: In E.164, such as ``+4930555*``.
+        anonymous_id: Of devices; what is done on them is nobody's.
+    """
+
+    email: Texts = ()
+    phone: Annotated[Texts, AfterValidator(_phone_patterns)] = ()
+    anonymous_id: Texts = ()
+
+
+class Normalise(Section):
+    """In which form keys are compared. There is one for each kind; writing it down is optional.
+
+    Attributes:
+        email: Without blanks around it, in small letters.
+        phone: As E.164 writes it, ``+491712345678``.
+    """
+
+    email: Annotated[tuple[str, ...], _as_always("address", ("trim", "lower"))] = ("trim", "lower")
+    phone: Annotated[tuple[str, ...], _as_always("number", ("e164",))] = ("e164",)
+
+
+class Edges(Section):
+    """Which keys stand in one row of a table, and so belong together.
+
+    Attributes:
+        source: The table (key ``from``).
+        ids: Its keys.
+    """
+
+    source: Literal["customers", "events"] = Field(alias="from")
+    ids: tuple[IdKind, ...] = Field(min_length=2)
+
+
+class IdLimits(Section):
+    """What is too much for one person; beyond it the keys that would join more join nobody.
+
+    Attributes:
+        customer_id_per_person: Customers. None: any number through addresses and numbers, and none
+            through a device.
+        email_per_person: Addresses.
+        phone_per_person: Telephone numbers.
+        anonymous_id_per_person: Devices; those of somebody with more are nobody's.
+        on_breach: The keys are set aside and counted.
+    """
+
+    customer_id_per_person: Annotated[Whole, Field(ge=1)] | None = None
+    email_per_person: Annotated[Whole, Field(ge=1)] | None = None
+    phone_per_person: Annotated[Whole, Field(ge=1)] | None = None
+    anonymous_id_per_person: Annotated[Whole, Field(ge=1)] | None = None
+    on_breach: Literal["quarantine"] = "quarantine"
+
+
 class Identity(Section):
     """When two customers are one person.
 
     Attributes:
+        unit: What is stitched.
+        ids: Kinds of keys that belong to a person, the most trusted first.
+        normalise: In which form they are compared.
+        country: Of telephone numbers without a country's code, where the customer's row names none.
+        edges: Where the keys meet; None: in all tables that hold them.
         shared_email: Customers with one e-mail address are merged into one profile, or set aside.
-        max_customers_per_email: More than these on one address are never merged.
-        never_merge_on: Patterns of addresses that many people share, such as ``info@*``.
+        max_customers_per_email: More than these on one address are never merged; nor on one number,
+            unless ``limits.customer_id_per_person`` is given. The smaller of the two counts for
+            addresses.
+        never_merge_on: Patterns of keys that many people share; a list is one of addresses.
+        limits: What is too much for one person.
+        when_apart: What becomes of customers of one person who have no key in common any more.
+            None: ``split`` where ``ids`` is given, else ``keep``.
     """
 
+    unit: Literal["person"] = "person"
+    ids: tuple[IdKind, ...] = ("customer_id", "email")
+    normalise: Normalise = Normalise()
+    country: Annotated[StrictStr, BeforeValidator(_country)] | None = None
+    edges: tuple[Edges, ...] | None = None
     shared_email: Literal["merge", "quarantine"] = "merge"
     max_customers_per_email: Annotated[Whole, Field(ge=1)] = 5
-    never_merge_on: Texts = Field(default=(), repr=False)
+    never_merge_on: Annotated[NeverMerge, BeforeValidator(_short_patterns)] = Field(
+        default=NeverMerge(), repr=False
+    )
+    limits: IdLimits = IdLimits()
+    when_apart: Literal["keep", "split"] | None = None
+
+    @property
+    def parting(self) -> Literal["keep", "split"]:
+        """What becomes of customers who have nothing in common any more."""
+        return self.when_apart or ("split" if "ids" in self.model_fields_set else "keep")
 
 
 class Consent(Section):

@@ -44,6 +44,9 @@ __all__ = ["FeatureMeta", "build_features", "features_sql", "levels_sql"]
 OUTPUT = "features"
 ATTRIBUTES = "clean_customers"
 """Where the columns of a person's representative customer lie."""
+KNOWN_LATER = {"clean_events": "ll_known_at"}
+"""Table -> the column that says since when it is known whose a row is: an event on a device whose
+owner logged in afterwards was nobody's until then."""
 FLOAT = "DOUBLE"
 DECIMALS = 6
 """Floating-point features are rounded so: engines add up in different orders, and differ by
@@ -164,6 +167,8 @@ def _level_sql(level: Level, as_of: datetime, history_days: int | None, prefix: 
 def _before(rows: Rows, as_of: datetime, history_days: int | None) -> str:
     """A table and the condition that cuts off the future, and what is too long ago."""
     text = f"{rows.table} WHERE {rows.time} < {timestamp(as_of)}"
+    if rows.table in KNOWN_LATER:
+        text += f" AND {KNOWN_LATER[rows.table]} < {timestamp(as_of)}"
     if history_days is not None:
         text += f" AND {rows.time} >= {timestamp(as_of - timedelta(days=history_days))}"
     return text

@@ -26,8 +26,9 @@ from connector.features.custom import FEATURES, RELATIONS, CustomFeature, custom
 from connector.features.demographics import embeddings_pack
 from connector.features.inputs import InputRules
 from connector.features.pack import FeatureMeta, FeaturePack, words
+from connector.pipeline import specs
 from connector.ports import Warehouse
-from connector.profiles import events, orders, products
+from connector.profiles import devices, events, orders, products
 from connector.profiles.quality import Reports
 from connector.tables import EVENT_MEANINGS
 from connector.warehouse.render import quote
@@ -83,6 +84,7 @@ def events_spec(config: Config) -> events.EventsSpec:
         words={**EVENT_MEANINGS, **{k: tuple(v) for k, v in config.features.words.items()}},
         aliases=dict(config.features.categories),
         from_properties=tuple(looked_up) if "properties" in given else (),
+        links=devices.LINKS if specs.stitches_devices(config) else "",
     )
 
 

@@ -270,6 +270,10 @@ def waiting_row(plan: Waiting) -> sent.WaitingPlan:
 EMPTIED = frozenset(
     {
         *("invalid_email", "email_never_merged", "email_of_too_many_customers", "email_shared"),
+        *("invalid_phone", "phone_never_merged", "phone_of_too_many_customers", "phone_shared"),
+        *("email_over_limit", "phone_over_limit", "anonymous_id_over_limit"),
+        *("anonymous_id_never_merged", "anonymous_id_of_too_many_customers"),
+        "anonymous_id_shared",
         "unknown_status",
     }
 )

@@ -98,11 +98,27 @@ def customers_spec(config: Config) -> profiles.CustomersSpec:
 
 def identity_spec(config: Config) -> profiles.IdentitySpec:
     """How customers become people."""
+    identity = config.identity
+    limits = identity.limits
     return profiles.IdentitySpec(
-        shared_email=profiles.SharedEmail(config.identity.shared_email),
-        max_customers_per_email=config.identity.max_customers_per_email,
-        never_merge_on=tuple(config.identity.never_merge_on),
+        shared_email=profiles.SharedEmail(identity.shared_email),
+        max_customers_per_email=identity.max_customers_per_email,
+        never_merge_on=identity.never_merge_on.email,
+        ids=identity.ids,
+        never_merge_phones=identity.never_merge_on.phone,
+        never_merge_devices=identity.never_merge_on.anonymous_id,
+        country=identity.country or "",
+        max_customers=limits.customer_id_per_person,
+        max_emails=limits.email_per_person,
+        max_phones=limits.phone_per_person,
+        max_devices=limits.anonymous_id_per_person,
+        when_apart=profiles.WhenApart(identity.parting),
     )
+
+
+def stitches_devices(config: Config) -> bool:
+    """Whether events tell who is who."""
+    return profiles.DEVICE in config.identity.ids
 
 
 def orders_spec(config: Config) -> profiles.OrdersSpec:

@@ -3,8 +3,11 @@
 In calling order:
 
 * :mod:`connector.profiles.customers` - ``clean_customers``.
+* :mod:`connector.profiles.devices` - ``device_logins``, where devices are stitched.
 * :mod:`connector.profiles.identity` - ``profile_customers``, ``profile_emails``,
-  ``profile_merges``, ``new_keys``.
+  ``profile_devices``, ``profile_merges``, ``profile_splits``, ``new_keys``; from the parts
+  :mod:`~connector.profiles.phones`, :mod:`~connector.profiles.evidence`,
+  :mod:`~connector.profiles.components` and :mod:`~connector.profiles.naming`.
 * :mod:`connector.profiles.consent` - ``consent_standing``; after the profiles, ``permissions``.
 * :mod:`connector.profiles.people` - ``profiles``.
 * :mod:`connector.profiles.products` - ``clean_products``.

@@ -2,8 +2,8 @@
 
 All four are cleaned alike. A row is kept when it can be true, is its key's only one, and belongs to
 somebody with a profile; every other row has a reason, and the faulty ones are set aside and
-counted. An event without a customer belongs to nobody here; ``links`` is the seam by which a later
-step tells whose device it was.
+counted. An event without a customer is the owner's of its device where ``links`` tells who that is
+(:mod:`connector.profiles.devices`); else it belongs to nobody.
 
 An event's name becomes its *meaning* once, here: shops and mailing systems spell the same thing in
 their own ways, and the list of words for each meaning is data that a configuration may replace.
@@ -42,6 +42,9 @@ NOT_QUARANTINED = (
 )
 """Reasons that are no fault of a row."""
 
+KNOWN_AT = "ll_known_at"
+"""Column of clean events: since when it is known whose they are."""
+
 FIRST_EVENT = datetime(1995, 1, 1, tzinfo=UTC)
 """Before it there were no shops on the web; 1970 is how a broken clock says nothing."""
 LONGEST_S = 24 * 3600
@@ -58,8 +61,8 @@ class EventsSpec:
         from_properties: Columns that no mapping gives and that are looked up, by their own names,
             in the JSON object of ``properties``.
         session_gap_minutes: Visits of events without a session end after so long without one.
-        links: Relation ``anonymous_id, profile_id`` of devices whose owner is known, one row a
-            device; empty: an event without a customer is nobody's.
+        links: Relation ``anonymous_id, profile_id, linked_at`` of devices whose owner is known
+            (since when), one row a device; empty: an event without a customer is nobody's.
     """
 
     words: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EVENT_MEANINGS)
@@ -79,8 +82,10 @@ def clean_events(
     """Make ``clean_events``: what people with a profile did before ``as_of``.
 
     Columns: ``event_id, profile_id, event, meaning, occurred_at, session_id, product_id, category,
-    subcategory, duration_s, channel, campaign, value, properties`` and those that the mapping adds.
-    ``meaning`` is NULL for a name that no list holds. A visit without an id gets one.
+    subcategory, duration_s, channel, campaign, value, properties``, those that the mapping adds,
+    and ``ll_known_at``. ``meaning`` is NULL for a name that no list holds. A visit without an id
+    gets one. ``ll_known_at`` is since when it is known whose event it is: later than the event
+    where it took place before its device was first seen with a customer.
 
     Args:
         warehouse: Where the events, ``profile_customers``, ``test_customers`` and
@@ -127,10 +132,11 @@ def clean_events(
     kept = [name for name in warehouse.columns("events_kept") if name not in own]
     listed = ", ".join(f"x.{quote(name)} AS {quote(name)}" for name in kept)
     sessions, join = _sessions(warehouse, spec)
+    known_at = "" if spec.links else f", x.occurred_at AS {KNOWN_AT}"
     warehouse.create_table_as(
         "clean_events",
         f"SELECT {listed}, {sessions} AS session_id, coalesce(c.category, p.category) AS category"
-        ", p.subcategory AS subcategory FROM events_kept AS x"
+        f", p.subcategory AS subcategory{known_at} FROM events_kept AS x"
         " LEFT JOIN event_categories AS c ON c.raw = x.category"
         f" LEFT JOIN {_products(warehouse)} AS p ON p.product_id = x.product_id{join}",
     )
@@ -252,11 +258,12 @@ def _clean(
         table=name,
     )
     others = [column for column in columns if column not in ("customer_id", "anonymous_id")]
-    owner, join, nobody = "m.profile_id", "", ""
+    owner, owner_at, join, nobody = "m.profile_id", "", "", ""
     if "anonymous_id" in columns:
         nobody = " WHEN x.customer_id IS NULL AND x.anonymous_id IS NOT NULL THEN 'anonymous'"
     if links:
         owner = "coalesce(m.profile_id, d.profile_id)"
+        owner_at = f", greatest(x.{time}, coalesce(d.linked_at, x.{time})) AS {KNOWN_AT}"
         join = (
             f" LEFT JOIN {links} AS d ON d.anonymous_id = x.anonymous_id AND x.customer_id IS NULL"
         )
@@ -265,7 +272,7 @@ def _clean(
     warehouse.create_table_as(
         judged,
         f"SELECT {', '.join(f'x.{quote(c)} AS {quote(c)}' for c in others)}"
-        f", {owner} AS profile_id, CASE{cases}{nobody}"
+        f", {owner} AS profile_id{owner_at}, CASE{cases}{nobody}"
         " WHEN x.customer_id IS NULL THEN 'missing_customer'"
         " WHEN t.customer_id IS NOT NULL THEN 'test_account'"
         " WHEN m.customer_id IS NULL AND l.customer_id IS NOT NULL THEN 'customer_after_as_of'"
@@ -275,7 +282,8 @@ def _clean(
         " LEFT JOIN test_customers AS t ON t.customer_id = x.customer_id"
         f" LEFT JOIN customers_later AS l ON l.customer_id = x.customer_id{join}",
     )
-    kept = ", ".join(f"x.{quote(c)} AS {quote(c)}" for c in (*others, "profile_id"))
+    known = (KNOWN_AT,) if links else ()
+    kept = ", ".join(f"x.{quote(c)} AS {quote(c)}" for c in (*others, "profile_id", *known))
     warehouse.create_view_as(
         f"{name}_kept", f"SELECT {kept} FROM {judged} AS x WHERE x.ll_reason IS NULL"
     )

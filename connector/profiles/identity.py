@@ -1,31 +1,50 @@
 """Who is who: customers stitched into people, each with a ``profile_id`` that is kept for good.
 
+Customers hang together through keys: an e-mail address, a telephone number, a device that they log
+in on. Which kinds count, and in which order they are trusted, the configuration says; without a
+word it is the customer id and the address. Over-merging is the failure to fear, because it cannot
+be undone: a message reaches a stranger. So a key proves nothing where it is shared by its nature
+(:mod:`connector.profiles.evidence`), nobody is merged beyond a limit
+(:mod:`connector.profiles.components`), and a device that several people use merges none of them
+unless ``max_customers`` says how many accounts a person may have.
+
 A customer id that state knows keeps its profile, whatever happens to its address. Customers that
-share an address now are one person. A customer that nobody has seen before joins the profile that
-its address belonged to (somebody who closed the account and came back). An address that a *known*
-customer takes over from somebody else merges nobody: over-merging is the failure to fear, because
-it cannot be undone.
+share a key now are one person. A customer that nobody has seen before joins the profile that its
+key belonged to (somebody who closed the account and came back). A key that a *known* customer takes
+over from somebody else merges nobody.
+
+When customers of one person have no key in common any more, ``when_apart`` decides. ``keep``: they
+stay one, since people change their addresses. ``split``: only what connects them now counts, and
+who is which profile is settled in :mod:`connector.profiles.naming`.
 
 Two profiles never hold one address. Where an address is shared and may not merge (a pattern such as
-``info@*``, too many customers, or the policy), it is taken from all of them: nobody's own address,
-so nobody is reached by it.
-
-State holds digests of keys under a secret, never an address; the mint key makes them useless to
-anybody without it.
+``info@*``, too many customers, a limit, or the policy), it is taken from all of them: nobody's own
+address, so nobody is reached by it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connector.ports import Warehouse
+from connector.profiles.components import Limit, alone, join_groups, over_limit
+from connector.profiles.devices import link_devices
+from connector.profiles.evidence import digest_sql, holders, values, weigh
+from connector.profiles.naming import SPLIT, name_groups
 from connector.profiles.quarantine import quarantine_sql
-from connector.profiles.spec import IdentitySpec, SharedEmail, StepReport
+from connector.profiles.spec import (
+    CUSTOMER,
+    DEVICE,
+    EMAIL,
+    PHONE,
+    IdentitySpec,
+    StepReport,
+    WhenApart,
+)
 from connector.warehouse.render import literal
 
 QUARANTINE = "quarantined_identity"
-CUSTOMER, EMAIL = "customer_id", "email"
-"""Kinds of keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,7 @@ class IdentityReport:
         n_new: Profiles that were minted in this run.
         n_merged: Known profiles that were found to be another one.
         n_test_profiles: Profiles left out as test accounts.
+        n_split: Profiles that left a known one, each counted once.
     """
 
     customers: StepReport
@@ -45,10 +65,11 @@ class IdentityReport:
     n_new: int
     n_merged: int
     n_test_profiles: int
+    n_split: int = 0
 
     @property
     def quarantine_relation(self) -> str:
-        """Relation of the customers who lost their address."""
+        """Relation of the customers who lost a key."""
         return self.customers.quarantine_relation
 
     def lines(self) -> list[tuple[str, str, int]]:
@@ -58,154 +79,126 @@ class IdentityReport:
             ("profiles", "profiles", self.n_profiles),
             ("profiles", "new_profiles", self.n_new),
             ("profiles", "merged_profiles", self.n_merged),
+            ("profiles", "split_profiles", self.n_split),
             ("profiles", "test_profiles_left_out", self.n_test_profiles),
         ]
 
 
 def stitch(
-    warehouse: Warehouse, spec: IdentitySpec, *, mint_key: str, known_keys: str = "known_keys"
+    warehouse: Warehouse,
+    spec: IdentitySpec,
+    *,
+    mint_key: str,
+    known_keys: str = "known_keys",
+    known_merges: str = "known_merges",
 ) -> IdentityReport:
     """Give every clean customer a profile.
 
     Makes ``profile_customers(customer_id, profile_id)``, ``test_customers`` (likewise, left out
     everywhere), ``profile_emails(profile_id, email, last_seen_at)``,
-    ``profile_merges(from_profile_id, into_profile_id, reason)`` and ``new_keys(kind, key_digest,
-    profile_id)``: what state must add or overwrite, by kind and digest.
+    ``profile_devices(anonymous_id, profile_id, linked_at)`` where devices are stitched,
+    ``profile_merges`` and ``profile_splits(from_profile_id, into_profile_id, reason)``, and
+    ``new_keys(kind, key_digest, profile_id)``: what state must add or overwrite, by kind and
+    digest.
 
     Args:
-        warehouse: Where ``clean_customers`` lies.
+        warehouse: Where ``clean_customers`` lies, and ``device_logins``
+            (:func:`connector.profiles.devices.observe_devices`) where devices are stitched.
         spec: The rules.
         mint_key: Secret of the project, the same for good.
         known_keys: Relation ``kind, key_digest, profile_id`` loaded from state; taken as empty when
             there is none.
+        known_merges: Relation ``from_profile_id, into_profile_id`` loaded from state, likewise;
+            read where people may split.
     """
-    if not warehouse.columns(known_keys):
-        warehouse.create_table_as(
-            known_keys,
-            "SELECT CAST(NULL AS VARCHAR) AS kind, CAST(NULL AS VARCHAR) AS key_digest,"
-            " CAST(NULL AS VARCHAR) AS profile_id WHERE FALSE",
-        )
-    _find_known(warehouse, spec, mint_key, known_keys)
-    _connect(warehouse)
-    _assign(warehouse, mint_key)
-    _emails(warehouse, spec)
-    _keys(warehouse, known_keys)
+    for relation, columns in (
+        (known_keys, ("kind", "key_digest", "profile_id")),
+        (known_merges, ("from_profile_id", "into_profile_id")),
+    ):
+        if not warehouse.columns(relation):
+            empty = ", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in columns)
+            warehouse.create_table_as(relation, f"SELECT {empty} WHERE FALSE")
+    weigh(warehouse, spec, mint_key=mint_key, known_keys=known_keys)
+    groups = _connect(warehouse, spec)
+    name_groups(
+        warehouse,
+        spec,
+        mint_key=mint_key,
+        groups=groups.relation,
+        tiers=groups.tiers,
+        void=groups.void,
+        refused=groups.refused,
+        known_merges=known_merges,
+    )
+    _publish(warehouse)
+    _drop(warehouse, spec, groups.refused)
+    _emails(warehouse)
+    if DEVICE in spec.ids:
+        link_devices(warehouse, assigned="id_assigned", refused=_dropped(DEVICE))
+    _keys(warehouse, spec, mint_key, known_keys)
     return _report(warehouse)
 
 
-def digest_sql(mint_key: str, kind: str, value: str) -> str:
-    """SQL of a key's digest, as state keeps it."""
-    return f"md5_hex({literal(f'{mint_key}:{kind}:')} || {value})"
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Who hangs together.
 
-
-def _find_known(warehouse: Warehouse, spec: IdentitySpec, mint_key: str, known_keys: str) -> None:
-    """Each customer with the profiles that state knows it by, and whether its address may merge."""
-    warehouse.create_table_as(
-        "id_digests",
-        "SELECT c.customer_id AS customer_id, c.email AS email, c.is_test AS is_test, c.seen_at"
-        " AS seen_at"
-        f", {digest_sql(mint_key, CUSTOMER, 'c.customer_id')} AS customer_digest"
-        f", {digest_sql(mint_key, EMAIL, 'c.email')} AS email_digest FROM clean_customers AS c",
-    )
-    generic = " OR ".join(
-        f"regexp_matches(c.email, {literal(_pattern(p))})" for p in spec.never_merge_on
-    )
-    warehouse.create_table_as(
-        "id_emails",
-        "SELECT c.email AS email, count(*) AS n_customers,"
-        f" {f'({generic})' if generic else 'FALSE'} AS is_generic"
-        " FROM clean_customers AS c WHERE c.email IS NOT NULL GROUP BY c.email",
-    )
-    own = (
-        f"NOT e.is_generic AND e.n_customers <= {spec.max_customers_per_email}"
-        if spec.shared_email is SharedEmail.MERGE
-        else "FALSE"
-    )
-    known = (
-        f"SELECT k.key_digest AS key_digest, min(k.profile_id) AS profile_id FROM {known_keys} AS k"
-        " WHERE k.kind = {} GROUP BY k.key_digest"
-    )
-    warehouse.create_table_as(
-        "id_customers",
-        "SELECT d.customer_id AS customer_id, d.email AS email, d.is_test AS is_test, d.seen_at"
-        " AS seen_at"
-        ", d.customer_digest AS customer_digest, d.email_digest AS email_digest"
-        ", CASE WHEN kc.profile_id IS NOT NULL THEN kc.profile_id"
-        f" WHEN {own} THEN ke.profile_id END AS known_id"
-        f", coalesce({own} AND e.n_customers > 1, FALSE) AS merges FROM id_digests AS d"
-        " LEFT JOIN id_emails AS e ON e.email = d.email"
-        f" LEFT JOIN ({known.format(literal(CUSTOMER))}) AS kc ON kc.key_digest = d.customer_digest"
-        f" LEFT JOIN ({known.format(literal(EMAIL))}) AS ke ON ke.key_digest = d.email_digest",
-    )
-
-
-def _connect(warehouse: Warehouse) -> None:
-    """Label the customers that hang together with the smallest customer id among them.
-
-    A customer hangs together with all that share its address or its known profile, and with theirs
-    in turn. Labels spread along shared keys until none changes; keys of a single customer, the
-    great majority, take no part.
+    Attributes:
+        relation: ``customer_id, label`` of the last tier.
+        tiers: Kind of key and the groups found with it and those before it.
+        refused: Kind of key -> relation ``v`` of keys that would have broken a limit.
+        void: Relation ``v`` of profiles that no new customer may claim.
     """
-    warehouse.create_table_as(
-        "id_edges",
-        "SELECT e.customer_id AS customer_id, e.k AS k FROM ("
-        " SELECT c.customer_id AS customer_id, 'p:' || c.known_id AS k FROM id_customers AS c"
-        " WHERE c.known_id IS NOT NULL UNION ALL"
-        " SELECT c.customer_id AS customer_id, 'e:' || c.email AS k FROM id_customers AS c WHERE"
-        " c.merges) AS e"
-        " JOIN (SELECT s.k AS k FROM ("
-        " SELECT 'p:' || c.known_id AS k FROM id_customers AS c WHERE c.known_id IS NOT NULL"
-        " UNION ALL"
-        " SELECT 'e:' || c.email AS k FROM id_customers AS c WHERE c.merges) AS s"
-        " GROUP BY s.k HAVING count(*) > 1) AS shared ON shared.k = e.k",
-    )
-    current, following = "id_labels", "id_labels_next"
-    warehouse.create_table_as(
-        current,
-        "SELECT e.customer_id AS customer_id, min(e.customer_id) AS label FROM id_edges AS e"
-        " GROUP BY e.customer_id",
-    )
-    n_changed = 1
-    while n_changed:
-        warehouse.create_table_as(
-            following,
-            "SELECT e.customer_id AS customer_id, min(g.label) AS label FROM id_edges AS e JOIN ("
-            f"SELECT e.k AS k, min(l.label) AS label FROM id_edges AS e JOIN {current} AS l"
-            " ON l.customer_id = e.customer_id GROUP BY e.k) AS g ON g.k = e.k GROUP BY"
-            " e.customer_id",
+
+    relation: str
+    tiers: tuple[tuple[str, str], ...]
+    refused: Mapping[str, str]
+    void: str
+
+
+def _connect(warehouse: Warehouse, spec: IdentitySpec) -> _Groups:
+    """Find the groups, one kind of key after the other."""
+    limits = _limits(spec)
+    groups, void = "id_groups", "id_nothing"
+    alone(warehouse, "id_customers", groups)
+    warehouse.create_table_as(void, "SELECT CAST(NULL AS VARCHAR) AS v WHERE FALSE")
+    if spec.when_apart is WhenApart.KEEP:
+        # What was merged once stays so, whatever the limits say by now.
+        for column in ("known_id", "claim_id") if limits else ("claim_id",):
+            output = f"id_groups_{column}"
+            join_groups(
+                warehouse,
+                groups=groups,
+                edges=f"SELECT c.customer_id AS customer_id, c.{column} AS v FROM id_customers AS c"
+                f" WHERE c.{column} IS NOT NULL",
+                output=output,
+                limits=limits if column == "claim_id" else (),
+            )
+            groups, void = output, f"{output}_refused"
+    tiers, refused = [], dict.fromkeys(spec.kinds, "id_nothing")
+    for kind in filter(spec.joins, spec.kinds):
+        output = f"id_groups_{kind}"
+        join_groups(
+            warehouse,
+            groups=groups,
+            edges=f"SELECT h.customer_id AS customer_id, h.v AS v FROM {holders(kind)} AS h JOIN"
+            f" {values(kind)} AS x ON x.v = h.v WHERE x.reason IS NULL AND x.n_customers > 1",
+            output=output,
+            limits=limits,
         )
-        (n_changed,) = warehouse.rows(
-            f"SELECT count(*) AS n FROM {following} AS a JOIN {current} AS b"
-            " ON a.customer_id = b.customer_id WHERE a.label <> b.label"
-        )[0]
-        current, following = following, current
-    warehouse.create_view_as(
-        "id_components",
-        "SELECT c.customer_id AS customer_id, coalesce(l.label, c.customer_id) AS label"
-        f" FROM id_customers AS c LEFT JOIN {current} AS l ON l.customer_id = c.customer_id",
+        groups, refused[kind] = output, f"{output}_refused"
+        tiers.append((kind, output))
+    return _Groups(groups, tuple(tiers), refused, void)
+
+
+def _limits(spec: IdentitySpec) -> tuple[Limit, ...]:
+    return tuple(
+        Limit("" if kind == CUSTOMER else holders(kind), most) for kind, most in spec.limits.items()
     )
 
 
-def _assign(warehouse: Warehouse, mint_key: str) -> None:
-    """One profile for each component, the smallest known or a new one; and who merged into whom."""
-    minted = f"'p_' || substr(md5_hex({literal(f'{mint_key}:')} || x.label), 1, 20)"
-    warehouse.create_table_as(
-        "id_profiles",
-        f"SELECT x.label AS label, coalesce(min(c.known_id), {minted}) AS profile_id"
-        ", min(c.known_id) IS NULL AS is_new"
-        ", max(CASE WHEN c.is_test THEN 1 ELSE 0 END) = 1 AS is_test"
-        " FROM id_components AS x JOIN id_customers AS c ON c.customer_id = x.customer_id GROUP"
-        " BY x.label",
-    )
-    warehouse.create_table_as(
-        "id_assigned",
-        "SELECT c.customer_id AS customer_id, c.email AS email, c.seen_at AS seen_at, c.known_id"
-        " AS known_id"
-        ", c.customer_digest AS customer_digest, c.email_digest AS email_digest"
-        ", p.profile_id AS profile_id, p.is_test AS is_test FROM id_customers AS c"
-        " JOIN id_components AS x ON x.customer_id = c.customer_id JOIN id_profiles AS p ON"
-        " p.label = x.label",
-    )
+def _publish(warehouse: Warehouse) -> None:
+    """Make ``profile_customers`` and ``test_customers``."""
     for name, condition in (
         ("profile_customers", "NOT a.is_test"),
         ("test_customers", "a.is_test"),
@@ -215,39 +208,54 @@ def _assign(warehouse: Warehouse, mint_key: str) -> None:
             "SELECT a.customer_id AS customer_id, a.profile_id AS profile_id FROM id_assigned AS a"
             f" WHERE {condition}",
         )
-    warehouse.create_table_as(
-        "profile_merges",
-        "SELECT DISTINCT a.known_id AS from_profile_id, a.profile_id AS into_profile_id,"
-        " 'shared_email' AS reason"
-        " FROM id_assigned AS a WHERE a.known_id <> a.profile_id",
-    )
 
 
-def _emails(warehouse: Warehouse, spec: IdentitySpec) -> None:
-    """The addresses of each profile, without those that two profiles would share."""
-    reason = (
-        "CASE WHEN e.is_generic THEN 'email_never_merged'"
-        f" WHEN e.n_customers > {spec.max_customers_per_email} THEN 'email_of_too_many_customers'"
-        " ELSE 'email_shared' END"
-    )
-    warehouse.create_table_as(
-        "id_dropped_emails",
-        f"SELECT a.email AS email, {reason} AS reason FROM id_assigned AS a"
-        " JOIN id_emails AS e ON e.email = a.email GROUP BY a.email, e.is_generic, e.n_customers"
-        " HAVING count(DISTINCT a.profile_id) > 1",
-    )
-    warehouse.create_table_as(
-        "profile_emails",
-        "SELECT a.profile_id AS profile_id, a.email AS email, max(a.seen_at) AS last_seen_at"
-        " FROM id_assigned AS a LEFT JOIN id_dropped_emails AS d ON d.email = a.email"
-        " WHERE a.email IS NOT NULL AND d.email IS NULL AND NOT a.is_test GROUP BY a.profile_id,"
-        " a.email",
-    )
-    warehouse.create_view_as(
-        "id_dropped",
-        "SELECT a.customer_id AS customer_id, d.reason AS reason FROM id_assigned AS a"
-        " JOIN id_dropped_emails AS d ON d.email = a.email WHERE NOT a.is_test",
-    )
+def _dropped(kind: str) -> str:
+    """Relation ``v, reason`` of keys that are nobody's own."""
+    return f"id_dropped_{kind}"
+
+
+def _drop(warehouse: Warehouse, spec: IdentitySpec, refused: Mapping[str, str]) -> None:
+    """Find the keys that are nobody's own, and tell their customers."""
+    kinds = tuple(dict.fromkeys((EMAIL, *spec.kinds)))
+    for kind in kinds:
+        broken = refused.get(kind, "id_nothing")
+        shared = (
+            f"SELECT h.v AS v FROM {holders(kind)} AS h JOIN id_assigned AS a ON a.customer_id ="
+            " h.customer_id GROUP BY h.v HAVING count(DISTINCT a.profile_id) > 1"
+        )
+        if kind == DEVICE:
+            # An address that many people share by its nature still reaches one customer; what
+            # somebody did on such a device does not become hers.
+            shared += f" UNION SELECT x.v AS v FROM {values(kind)} AS x WHERE x.reason IS NOT NULL"
+        too_many = "SELECT CAST(NULL AS VARCHAR) AS v WHERE FALSE"
+        if kind == DEVICE and kind in spec.limits:
+            crowded = over_limit(Limit(holders(kind), spec.limits[kind]), "id_assigned")
+            too_many = (
+                f"SELECT h.v AS v FROM {holders(kind)} AS h JOIN id_assigned AS a ON a.customer_id"
+                f" = h.customer_id JOIN ({crowded}) AS o ON o.label = a.label"
+            )
+        warehouse.create_table_as(
+            _dropped(kind),
+            "SELECT s.v AS v, CASE WHEN x.reason IS NOT NULL THEN x.reason WHEN r.v IS NOT NULL OR"
+            f" o.v IS NOT NULL THEN '{kind}_over_limit' ELSE '{kind}_shared' END AS reason"
+            f" FROM ({shared} UNION {too_many}) AS s JOIN {values(kind)} AS x ON x.v = s.v"
+            f" LEFT JOIN {broken} AS r ON r.v = s.v"
+            f" LEFT JOIN (SELECT DISTINCT t.v AS v FROM ({too_many}) AS t) AS o ON o.v = s.v",
+        )
+    told = [
+        "SELECT DISTINCT a.customer_id AS customer_id, d.reason AS reason FROM"
+        f" {_dropped(kind)} AS d JOIN {holders(kind)} AS h ON h.v = d.v JOIN id_assigned AS a ON"
+        " a.customer_id = h.customer_id WHERE NOT a.is_test"
+        for kind in kinds
+    ]
+    if PHONE in kinds:
+        told.append(
+            "SELECT a.customer_id AS customer_id, 'invalid_phone' AS reason FROM id_phones AS p"
+            " JOIN id_assigned AS a ON a.customer_id = p.customer_id WHERE p.unreadable AND NOT"
+            " a.is_test"
+        )
+    warehouse.create_view_as("id_dropped", " UNION ALL ".join(told))
     warehouse.create_view_as(
         QUARANTINE,
         quarantine_sql(
@@ -256,19 +264,40 @@ def _emails(warehouse: Warehouse, spec: IdentitySpec) -> None:
     )
 
 
-def _keys(warehouse: Warehouse, known_keys: str) -> None:
-    """The keys that state must add or overwrite: new ones, and those of merged profiles."""
+def _emails(warehouse: Warehouse) -> None:
+    """The addresses of each profile, without those that two profiles would share."""
     warehouse.create_table_as(
-        "id_keys",
-        f"SELECT {literal(CUSTOMER)} AS kind, a.customer_digest AS key_digest, a.profile_id AS"
-        " profile_id"
-        " FROM id_assigned AS a WHERE NOT a.is_test UNION ALL"
-        f" SELECT DISTINCT {literal(EMAIL)} AS kind, a.email_digest AS key_digest, a.profile_id"
-        " AS profile_id"
-        " FROM id_assigned AS a JOIN profile_emails AS e ON e.profile_id = a.profile_id AND"
-        " e.email = a.email"
-        " WHERE NOT a.is_test",
+        "profile_emails",
+        "SELECT a.profile_id AS profile_id, a.email AS email, max(a.seen_at) AS last_seen_at"
+        f" FROM id_assigned AS a LEFT JOIN {_dropped(EMAIL)} AS d ON d.v = a.email"
+        " WHERE a.email IS NOT NULL AND d.v IS NULL AND NOT a.is_test GROUP BY a.profile_id,"
+        " a.email",
     )
+
+
+def _keys(warehouse: Warehouse, spec: IdentitySpec, mint_key: str, known_keys: str) -> None:
+    """The keys that state must add or overwrite: new ones, and those of merged profiles.
+
+    Devices only where they can prove anything: there may be millions, and who uses them is in the
+    events.
+    """
+    own = [
+        f"SELECT {literal(CUSTOMER)} AS kind, a.customer_digest AS key_digest, a.profile_id AS"
+        " profile_id FROM id_assigned AS a WHERE NOT a.is_test"
+    ]
+    own += [
+        f"SELECT DISTINCT {literal(kind)} AS kind, a.{kind}_digest AS key_digest, a.profile_id AS"
+        f" profile_id FROM id_assigned AS a LEFT JOIN {_dropped(kind)} AS d ON d.v = a.{kind}"
+        f" WHERE a.{kind} IS NOT NULL AND d.v IS NULL AND NOT a.is_test"
+        for kind in (EMAIL, PHONE)
+        if kind in spec.ids
+    ]
+    if spec.joins(DEVICE):
+        own.append(
+            f"SELECT {literal(DEVICE)} AS kind, {digest_sql(mint_key, DEVICE, 'l.anonymous_id')} AS"
+            " key_digest, l.profile_id AS profile_id FROM profile_devices AS l"
+        )
+    warehouse.create_table_as("id_keys", " UNION ALL ".join(own))
     warehouse.create_table_as(
         "new_keys",
         "SELECT n.kind AS kind, n.key_digest AS key_digest, n.profile_id AS profile_id FROM"
@@ -294,7 +323,10 @@ def _report(warehouse: Warehouse) -> IdentityReport:
         ", count(CASE WHEN p.is_new AND NOT p.is_test THEN 1 END) AS n_new"
         ", count(CASE WHEN p.is_test THEN 1 END) AS n_test FROM id_profiles AS p"
     )[0]
-    (n_merged,) = warehouse.rows("SELECT count(*) AS n FROM profile_merges AS m")[0]
+    (n_merged,) = warehouse.rows(
+        f"SELECT count(*) AS n FROM profile_merges AS m WHERE m.reason <> {literal(SPLIT)}"
+    )[0]
+    (n_split,) = warehouse.rows("SELECT count(*) AS n FROM profile_splits AS s")[0]
     emptied = warehouse.rows(
         "SELECT d.reason AS reason, count(*) AS n FROM id_dropped AS d GROUP BY d.reason"
     )
@@ -311,12 +343,5 @@ def _report(warehouse: Warehouse) -> IdentityReport:
         n_new=n_new,
         n_merged=n_merged,
         n_test_profiles=n_test_profiles,
+        n_split=n_split,
     )
-
-
-def _pattern(wildcard: str) -> str:
-    """A pattern with ``*`` as a regular expression for whole addresses, without backslashes."""
-    safe = "".join(
-        c if c.isalnum() or c in "@-_" else ".*" if c == "*" else f"[{c}]" for c in wildcard.lower()
-    )
-    return f"^{safe}$"

@@ -45,6 +45,17 @@ class CustomersSpec:
     exclude: str = ""
 
 
+CUSTOMER, EMAIL, PHONE, DEVICE = "customer_id", "email", "phone", "anonymous_id"
+"""Kinds of keys that people are known by."""
+
+
+class WhenApart(enum.StrEnum):
+    """What to do with customers of one person who have no key in common any more."""
+
+    KEEP = "keep"
+    SPLIT = "split"
+
+
 @dataclass(frozen=True, slots=True)
 class IdentitySpec:
     """How customers become people.
@@ -52,12 +63,70 @@ class IdentitySpec:
     Attributes:
         shared_email: What to do with customers that share an address.
         max_customers_per_email: An address of more customers is nobody's own; it merges nobody.
+            Without ``max_customers`` the same holds for telephone numbers.
         never_merge_on: Patterns such as ``info@*`` of addresses that merge nobody.
+        ids: Kinds of keys in the order of trust, ``customer_id`` among them.
+        never_merge_phones: Likewise of numbers, in E.164.
+        never_merge_devices: Likewise of devices, which then belong to nobody either.
+        country: Two letters of the country of numbers without a country's code; empty: none.
+        max_customers: Customers that a person may have; None: any number, but a device that several
+            people use merges none of them.
+        max_emails: Addresses that a person may have; None: any number.
+        max_phones: Likewise numbers.
+        max_devices: Likewise devices.
+        when_apart: What to do when a person's customers have nothing in common any more.
     """
 
     shared_email: SharedEmail = SharedEmail.MERGE
     max_customers_per_email: int = 5
     never_merge_on: tuple[str, ...] = ()
+    ids: tuple[str, ...] = (CUSTOMER, EMAIL)
+    never_merge_phones: tuple[str, ...] = ()
+    never_merge_devices: tuple[str, ...] = ()
+    country: str = ""
+    max_customers: int | None = None
+    max_emails: int | None = None
+    max_phones: int | None = None
+    max_devices: int | None = None
+    when_apart: WhenApart = WhenApart.KEEP
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of keys that customers may have in common, in the order of trust."""
+        return tuple(kind for kind in self.ids if kind != CUSTOMER)
+
+    def joins(self, kind: str) -> bool:
+        """Whether a key of the kind can be a proof that two customers are one person."""
+        if kind not in self.ids:
+            return False
+        if kind == EMAIL:
+            return self.shared_email is SharedEmail.MERGE
+        return kind != DEVICE or (self.max_customers or 1) > 1
+
+    def most_customers(self, kind: str) -> int:
+        """A key of more customers is nobody's own."""
+        if kind == EMAIL:
+            return min(self.max_customers_per_email, self.max_customers or 10**12)
+        return self.max_customers or self.max_customers_per_email
+
+    def patterns(self, kind: str) -> tuple[str, ...]:
+        """Patterns of keys that merge nobody."""
+        return {
+            EMAIL: self.never_merge_on,
+            PHONE: self.never_merge_phones,
+            DEVICE: self.never_merge_devices,
+        }[kind]
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Kind of key -> how many of them a person may have, where that is limited."""
+        most = {
+            CUSTOMER: self.max_customers,
+            EMAIL: self.max_emails,
+            PHONE: self.max_phones,
+            DEVICE: self.max_devices,
+        }
+        return {kind: n for kind, n in most.items() if n is not None and kind in self.ids}
 
 
 @dataclass(frozen=True, slots=True)

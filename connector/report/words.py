@@ -218,6 +218,16 @@ LEFT_OUT = _table(
     email_shared=("sharing an address", ""),
     email_never_merged=("with a shared office address", ""),
     email_of_too_many_customers=("with an address of too many people", ""),
+    email_over_limit=("whose address would join too much", ""),
+    invalid_phone=("without a readable telephone number", ""),
+    phone_shared=("sharing a telephone number", ""),
+    phone_never_merged=("with a shared office number", ""),
+    phone_of_too_many_customers=("with a number of too many people", ""),
+    phone_over_limit=("whose number would join too much", ""),
+    anonymous_id_shared=("on a device of several people", ""),
+    anonymous_id_never_merged=("on a public device", ""),
+    anonymous_id_of_too_many_customers=("on a device of too many people", ""),
+    anonymous_id_over_limit=("with too many devices", ""),
 )
 """Why rows did not come out of a step, or came out without a value; read after their number."""
 

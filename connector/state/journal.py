@@ -272,12 +272,18 @@ class Journal:
         self,
         new_keys: Iterable[Mapping[str, str]],
         merges: Iterable[Mapping[str, str]],
+        splits: Iterable[Mapping[str, str]] = (),
         *,
         now: datetime,
     ) -> None:
-        """Store new profile ids and merges; a chain of merges points at its last survivor."""
+        """Store new profile ids, merges and splits.
+
+        A chain of merges points at its last survivor. A former profile that has split off again is
+        nobody else's any more, so its arms are its own again.
+        """
         keys = [dict(row) for row in new_keys]
         joined = [dict(row) for row in merges]
+        parted = [dict(row) for row in splits]
         with self._engine.begin() as connection:
             if keys:
                 # An address may have gone over to another person; a stale owner would be merged
@@ -308,6 +314,14 @@ class Journal:
                     sa.update(schema.profile_keys)
                     .where(schema.profile_keys.c.profile_id == row["from_profile_id"])
                     .values(profile_id=row["into_profile_id"])
+                )
+            for row in parted:
+                connection.execute(
+                    sa.delete(table).where(table.c.from_profile_id == row["into_profile_id"])
+                )
+                connection.execute(
+                    upsert(schema.profile_splits).on_conflict_do_nothing(),
+                    row | {"at": utc_text(now)},
                 )
 
     # ------------------------------------------------------------------ labels and segments

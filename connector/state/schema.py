@@ -75,6 +75,15 @@ profile_merges = sa.Table(
     sa.Column("at", sa.Text, nullable=False),
 )
 
+profile_splits = sa.Table(
+    "profile_splits",
+    metadata,
+    sa.Column("from_profile_id", sa.Text, primary_key=True),
+    sa.Column("into_profile_id", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
 table_counts = sa.Table(
     "table_counts",
     metadata,

@@ -144,7 +144,8 @@ def test_whose_device_it_was_may_be_told_from_outside():
         owner = dict(
             warehouse.rows("SELECT c.customer_id, c.profile_id FROM profile_customers AS c")
         )
-        warehouse.load("links", pa.table({"anonymous_id": ["hers"], "profile_id": [owner["1"]]}))
+        links = {"anonymous_id": ["hers"], "profile_id": [owner["1"]], "linked_at": [ago(1)]}
+        warehouse.load("links", pa.table(links))
         report = clean_events(warehouse, EventsSpec(links="links"), as_of=AS_OF)
         found = dict(warehouse.rows("SELECT e.event_id, e.profile_id FROM clean_events AS e"))
     assert found == {"1": owner["1"], "2": owner["1"], "4": owner["2"]}
