@@ -242,17 +242,17 @@ def issues(
 ) -> None:
     """What did not get through, grouped by cause."""
     with open_project(config) as project:
-        runs = project.journal.runs(1)
-        run_id = run or (runs[0]["run_id"] if runs else None)
-        if run and all(one["run_id"] != run for one in project.journal.runs(_ALL_RUNS)):
+        runs = project.journal.runs(_ALL_RUNS if run else 1)
+        found = next((one for one in runs if run in {None, one["run_id"]}), None)
+        if run and found is None:
             raise PlanError(f"there is no run {run}.", hint="`liftline history` lists the runs.")
-        rows = project.journal.issues(run_id) if run_id else []
+        rows = project.journal.issues(found["run_id"]) if found else []
     if output is Output.JSON:
-        emit({"run_id": run_id, "issues": rows})
+        emit({"run_id": found["run_id"] if found else None, "issues": rows})
         return
     from connector.cli.runs import show_issues
 
-    show_issues(run_id, rows)
+    show_issues(found, rows)
 
 
 @app.command()

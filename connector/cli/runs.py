@@ -95,11 +95,21 @@ def show_history(runs: Sequence[Mapping[str, Any]]) -> None:
     console().print(made if runs else "No run yet. `liftline plan` shows what the first would do.")
 
 
-def show_issues(run_id: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
+def show_issues(run: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]]) -> None:
     """Causes, most frequent first: what the vendor said, and what happens next."""
     out = console()
+    if run is None:
+        out.print("No run yet.")
+        return
+    run_id, ended = run["run_id"], phrase(RUN_STATUS, run["status"])
+    if run["status"] != "succeeded":
+        out.print(f"{run_id}: {ended.title.lower()}. {ended.sentence}")
+    for one in run["summary"].get("destinations", ()):
+        if one["error"]:
+            say(out, "✗", "red", subject(one["destination"], one["error"]))
     if not rows:
-        out.print("No run yet." if run_id is None else f"Everything of {run_id} got through.")
+        whole = run["status"] == "succeeded"
+        out.print(f"Everything of {run_id} got through." if whole else "No record was refused.")
         return
     out.print(Text(f"What did not get through in {run_id}", style="bold"))
     for row in rows:

@@ -93,8 +93,9 @@ def _records(found: Mapping[str, Any]) -> Table:
     numbers = ("people", "not\nconfirmed", "refused", "not known\nthere")
     made = table("Properties", "destination", *numbers, numbers=numbers)
     for row in found["records"]:
-        cells = ("people", "unconfirmed", "blocked", "unknown_there")
-        made.add_row(row["destination"], *(count(row[name]) for name in cells))
+        cells = [row[name] for name in ("people", "unconfirmed", "blocked", "unknown_there")]
+        if any(cells):
+            made.add_row(row["destination"], *map(count, cells))
     return made
 
 

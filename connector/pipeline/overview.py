@@ -27,7 +27,9 @@ def overview(project: Project) -> dict[str, Any]:
             " sum(CASE WHEN presence = 'yes' THEN 1 ELSE 0 END) AS people,"
             " sum(CASE WHEN presence = 'maybe' THEN 1 ELSE 0 END) AS unconfirmed,"
             " sum(CASE WHEN blocked_fingerprint IS NOT NULL THEN 1 ELSE 0 END) AS blocked,"
-            " sum(CASE WHEN record_id IS NULL THEN 1 ELSE 0 END) AS unknown_there"
+            # Without having been looked up nobody is unknown: some destinations know no records.
+            " sum(CASE WHEN record_id IS NULL AND checked_at IS NOT NULL THEN 1 ELSE 0 END)"
+            " AS unknown_there"
             " FROM records GROUP BY 1 ORDER BY 1",
             "arms": "SELECT campaign, epoch, arm, count(*) AS people FROM assignments"
             " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 DESC",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 
 from connector.cli import demo
 from tests.cli.conftest import Shop
@@ -46,7 +47,7 @@ def test_a_first_night(here: Shop) -> None:
     assert "shop-customers.example" not in (here.folder / "report.html").read_text()
 
     moved = here.run("train")
-    assert "0 people change" in moved
+    assert "The new models move nobody." in moved
 
 
 def test_status_says_what_waits_and_how_to_let_it_go(here: Shop) -> None:
@@ -227,6 +228,20 @@ def test_a_misspelt_approval_approves_nothing(here: Shop) -> None:
 
 def test_issues_of_a_run_that_never_was_are_not_called_fine(here: Shop) -> None:
     assert "liftline history" in here.run("issues", "--run", "run-nope", code=6)
+
+
+def test_issues_of_a_run_that_did_not_deliver_are_not_called_fine(
+    here: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.run("sync", code=7)
+    held = here.run("issues")
+    assert "A guard stopped the run" in held
+    assert "got through" not in held.replace("did not get through", "")
+    monkeypatch.setenv("HUBSPOT_TOKEN", "revoked-meanwhile")
+    here.run("sync", "--approve", "all", code=9)
+    unread = here.run("issues")
+    assert "401" in unread
+    assert "Everything" not in unread
 
 
 def test_some_people_are_shown_of_every_list(here: Shop) -> None:

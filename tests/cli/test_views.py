@@ -152,7 +152,8 @@ def test_issues_say_the_cause_and_what_happens_next(shown):
         "outcome": "rejected", "code": "INVALID_EMAIL", "message": "HubSpot refuses 'email'.",
         "example": "p_1234567890",
     }  # fmt: skip
-    told = " ".join(shown(runs.show_issues, "run-1", [row]).split())
+    run = {"run_id": "run-1", "status": "partial", "summary": {"destinations": []}}
+    told = " ".join(shown(runs.show_issues, run, [row]).split())
     assert "14 × address refused hubspot, properties: refused" in told
     assert "HubSpot refuses 'email'. (INVALID_EMAIL)" in told
     assert "For example p_1234567890." in told
