@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from connector.config.checks import campaigns, data, features, models, segments
+from connector.config.checks import campaigns, data, features, identity, models, segments
 from connector.config.checks.draft import Draft
 from connector.config.problems import Problem
 
@@ -26,6 +26,9 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     data.limits_grow,
     data.consent_can_be_given,
     data.exclusion_lists_are_whole,
+    identity.keys_are_mapped,
+    identity.edges_meet,
+    identity.limits_are_of_known_keys,
     features.custom_features_are_whole,
     features.embeddings_are_mapped,
     features.models_read_what_they_may,
