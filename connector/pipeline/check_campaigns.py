@@ -12,7 +12,8 @@ from connector.domain import Finding, Level
 from connector.numbers import percent
 from connector.pipeline import detectable, prospects
 from connector.pipeline.detectable import Prospect
-from connector.pipeline.understand import Understanding, open_warehouse, understand
+from connector.pipeline.opening import open_workspace
+from connector.pipeline.understand import Understanding, understand
 from connector.report.words import BLOCKED, label, phrase
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def provable(
     @contextlib.contextmanager
     def earlier(instant: datetime) -> Iterator[Understanding]:
         spill = project.state.folder / "spill"
-        with open_warehouse(config, spill=spill) as warehouse:
-            yield understand(config, project.state, warehouse, as_of=instant.astimezone(UTC))
+        with open_workspace(config, spill=spill) as workspace:
+            yield understand(config, project.state, workspace, as_of=instant.astimezone(UTC))
 
     coming = {spec.name for spec in detectable.coming_campaigns(config, as_of=found.as_of)}
     for name, one in config.campaigns.items():

@@ -19,16 +19,16 @@ from connector.domain import Finding, Level
 from connector.errors import LiftlineError
 from connector.models.rfm import RfmSpec
 from connector.pipeline import specs
-from connector.pipeline.opening import attach_source
+from connector.pipeline.opening import Workspace, open_workspace, try_source
 from connector.pipeline.scoring.grid import RFM
-from connector.pipeline.understand import Understanding, open_warehouse, understand
+from connector.pipeline.understand import Understanding, understand
+from connector.ports import Warehouse
 from connector.profiles import exclusion
 from connector.segments.rules import SegmentSpec, compile_segments
 from connector.sources import checks, health, mapping
 from connector.sources.spec import TableReport, TableSpec
 from connector.state.database import State
 from connector.state.journal import Journal
-from connector.warehouse.duckdb import DuckDBWarehouse
 
 NEEDED = ("customers", "orders")
 """Tables without which nothing can be computed."""
@@ -81,13 +81,16 @@ def survey(config: Config, state: State, *, as_of: datetime) -> Iterator[Survey]
     with contextlib.ExitStack() as stack:
         found = None
         for _ in range(_MOST_ATTEMPTS):
-            warehouse = None
+            workspace = None
             try:
-                warehouse = stack.enter_context(_workspace(config, state))
-                found = understand(config, state, warehouse, as_of=as_of)
+                workspace = stack.enter_context(_workspace(config, state))
+                found = understand(config, state, workspace, as_of=as_of)
                 break
             except LiftlineError as problem:
-                flaws = _source_flaws(config) if warehouse is None else _flaws(config, warehouse)
+                if workspace is None:
+                    flaws = _source_flaws(config)
+                else:
+                    flaws = _flaws(config, workspace.engine)
                 if not flaws:
                     flaws = [Flaw(_error("project", problem), None)]
             stack.close()
@@ -100,11 +103,8 @@ def survey(config: Config, state: State, *, as_of: datetime) -> Iterator[Survey]
         yield Survey(found, config, tuple(findings))
 
 
-@contextlib.contextmanager
-def _workspace(config: Config, state: State) -> Iterator[DuckDBWarehouse]:
-    warehouse = open_warehouse(config, spill=state.folder / "spill")
-    with warehouse:
-        yield warehouse
+def _workspace(config: Config, state: State) -> Workspace:
+    return open_workspace(config, spill=state.folder / "spill")
 
 
 # ---------------------------------------------------------------------- what is broken
@@ -121,15 +121,14 @@ def _source_flaws(config: Config) -> list[Flaw]:
 def _broken_sources(config: Config) -> dict[str, LiftlineError]:
     broken = {}
     for name in config.sources:
-        with DuckDBWarehouse() as warehouse:
-            try:
-                attach_source(config, warehouse, name)
-            except LiftlineError as problem:
-                broken[name] = problem
+        try:
+            try_source(config, name)
+        except LiftlineError as problem:
+            broken[name] = problem
     return broken
 
 
-def _flaws(config: Config, warehouse: DuckDBWarehouse) -> list[Flaw]:
+def _flaws(config: Config, warehouse: Warehouse) -> list[Flaw]:
     """Tables, tests, exclusion lists and segments that cannot be computed."""
     flaws = []
     for spec in specs.table_specs(config):
@@ -251,7 +250,8 @@ def _tables_alone(config: Config, state: State, *, as_of: datetime) -> list[Find
     for name in _broken_sources(config):
         config = _copy(config, sources={k: s for k, s in config.sources.items() if k != name})
     findings: list[Finding] = []
-    with _workspace(config, state) as warehouse:
+    with _workspace(config, state) as workspace:
+        warehouse = workspace.engine
         mapped: list[tuple[TableSpec, TableReport]] = []
         for spec in specs.table_specs(config):
             # What cannot be mapped was reported by then.
@@ -271,7 +271,7 @@ def _tables_alone(config: Config, state: State, *, as_of: datetime) -> list[Find
     return findings
 
 
-def _tests(warehouse: DuckDBWarehouse, spec: TableSpec) -> Sequence[Finding]:
+def _tests(warehouse: Warehouse, spec: TableSpec) -> Sequence[Finding]:
     found: list[Finding] = []
     for test in spec.checks:
         with contextlib.suppress(LiftlineError):

@@ -22,17 +22,17 @@ from connector.errors import ConfigError, PlanError
 from connector.pipeline import movement, publish, specs
 from connector.pipeline.activation import Activation, Progress
 from connector.pipeline.applying import ApplyReport, apply_plan
+from connector.pipeline.opening import STANDING, Workspace, open_workspace
 from connector.pipeline.planning import make_plan
 from connector.pipeline.standing import standings
 from connector.pipeline.trained import Trained
-from connector.pipeline.understand import Understanding, open_warehouse, remember, understand
+from connector.pipeline.understand import Understanding, remember, understand
 from connector.plan.document import Plan, quality_rows, read_plan
-from connector.ports import Destination
+from connector.ports import Destination, Warehouse
 from connector.profiles import consent, customers, exclusion, identity, people
 from connector.sources import mapping
 from connector.state.database import State
 from connector.state.journal import Journal
-from connector.warehouse.duckdb import DuckDBWarehouse
 
 PATH_OPTIONS = ("path",)
 """Adapter options that are paths, meant relative to the configuration."""
@@ -208,29 +208,26 @@ class Project:
 
     # ------------------------------------------------------------------ within
     @contextlib.contextmanager
-    def workspace(self) -> Iterator[DuckDBWarehouse]:
+    def workspace(self) -> Iterator[Workspace]:
         """A workspace with the file's sources attached."""
-        warehouse = open_warehouse(self.config, spill=self.state.folder / "spill")
-        try:
-            yield warehouse
-        finally:
-            warehouse.close()
+        with open_workspace(self.config, spill=self.state.folder / "spill") as workspace:
+            yield workspace
 
     @contextlib.contextmanager
     def _understood(
         self, *, as_of: datetime | None = None, retrain: bool = False
     ) -> Iterator[Understanding]:
-        with self.workspace() as warehouse:
-            yield self.understand(warehouse, as_of=as_of, retrain=retrain)
+        with self.workspace() as workspace:
+            yield self.understand(workspace, as_of=as_of, retrain=retrain)
 
     def understand(
-        self, warehouse: DuckDBWarehouse, *, as_of: datetime | None = None, retrain: bool = False
+        self, workspace: Workspace, *, as_of: datetime | None = None, retrain: bool = False
     ) -> Understanding:
         """The first act."""
         return understand(
             self.config,
             self.state,
-            warehouse,
+            workspace,
             as_of=as_of or self.config.project.instant(self.now),
             retrain=retrain,
             progress=lambda step: self._progress(step, 0, None),
@@ -348,25 +345,10 @@ class Project:
         if wanted.num_rows == 0:
             return {}
         now = max(self.now, config.project.instant(self.now))
-        with self.workspace() as warehouse:
-            for spec in specs.table_specs(config):
-                if spec.name in {"customers", "consents"}:
-                    mapping.map_table(warehouse, spec, timezone=config.project.timezone)
-            customers.clean_customers(warehouse, specs.customers_spec(config), as_of=now)
-            known = self.state.arrow(
-                {"keys": "SELECT kind, key_digest, profile_id FROM profile_keys"}
-            )["keys"]
-            warehouse.load("known_keys", known)
-            identity.stitch(
-                warehouse, specs.identity_spec(config), mint_key=self.state.identity_key
-            )
-            consent_spec = specs.consent_spec(config)
-            consent.resolve_consent(warehouse, consent_spec, as_of=now)
-            people.build_profiles(warehouse, consent_spec)
-            consent.grant_permissions(warehouse, consent_spec)
-            lists, _ = specs.exclusion_specs(config)
-            exclusion.build_exclusions(warehouse, lists)
-            con = warehouse.connection
+        with self.workspace() as workspace:
+            with workspace.computing(STANDING) as warehouse:
+                self._compute_standing(warehouse, as_of=now)
+            con = workspace.connection
             load_specs(con, specs.destination_specs(config, self.destinations), [], [])
             reach.build_reach(con)
             con.register("wanted", wanted)
@@ -384,3 +366,20 @@ class Project:
         for destination, profile_id in rows:
             barred.setdefault(destination, set()).add(profile_id)
         return barred
+
+    def _compute_standing(self, warehouse: Warehouse, *, as_of: datetime) -> None:
+        """Customers, consent and exclusion lists as they are at an instant, and nothing else."""
+        config = self.config
+        for spec in specs.table_specs(config):
+            if spec.name in {"customers", "consents"}:
+                mapping.map_table(warehouse, spec, timezone=config.project.timezone)
+        customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
+        known = self.state.arrow({"keys": "SELECT kind, key_digest, profile_id FROM profile_keys"})
+        warehouse.load("known_keys", known["keys"])
+        identity.stitch(warehouse, specs.identity_spec(config), mint_key=self.state.identity_key)
+        consent_spec = specs.consent_spec(config)
+        consent.resolve_consent(warehouse, consent_spec, as_of=as_of)
+        people.build_profiles(warehouse, consent_spec)
+        consent.grant_permissions(warehouse, consent_spec)
+        lists, _ = specs.exclusion_specs(config)
+        exclusion.build_exclusions(warehouse, lists)

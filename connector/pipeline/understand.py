@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from connector.config import Config
-from connector.config.data import DATABASES
 from connector.domain import Finding, Level
 from connector.features.build import FeatureMeta, build_features
 from connector.models import rfm, store
 from connector.models.scored import build_scored
 from connector.pipeline import featuring, specs
 from connector.pipeline.located import located, text_table
-from connector.pipeline.opening import attach_source
+from connector.pipeline.opening import RESULTS, Workspace
 from connector.pipeline.scoring.context import ScoringContext
 from connector.pipeline.scoring.grid import (
     RFM,
@@ -33,6 +31,7 @@ from connector.pipeline.scoring.grid import (
 from connector.pipeline.scoring.run import Scores, score_models
 from connector.pipeline.segmenting import build_members, compiled
 from connector.plan.document import Guard
+from connector.ports import Warehouse
 from connector.profiles import consent, customers, exclusion, identity, orders, people, quarantine
 from connector.profiles.quality import QualitySummary, Reports
 from connector.segments.rules import Segment
@@ -45,26 +44,13 @@ from connector.warehouse.duckdb import DuckDBWarehouse
 CONSENT_SUBJECTS = (consent.SUBJECT, f"tables.{consent.TABLE}")
 """How the findings about the consent source begin."""
 
-RESERVED = frozenset(
-    {
-        *("profiles", "profile_customers", "profile_emails", "profile_merges", "new_keys"),
-        *("known_keys", "known_labels", "permissions", "exclusions", "quarantine", "features"),
-        *("withdrawn_addresses", "excluded_addresses", "refused"),
-        *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),
-        *("clean_products", "clean_events", "clean_tickets", "clean_social", "clean_loyalty"),
-        *("known_segments", "segment_progress", "training_labels", "training_rfm"),
-        *("clean_items", "rfm_scores", "rfm_history", "candidates", "arms", "changes", "reach"),
-    }
-)
-"""Relations that steps make; a source of files with such a name would be overwritten."""
-
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
     """What the first act found.
 
     Attributes:
-        warehouse: Holds every relation of the run.
+        warehouse: The workspace; holds :data:`.opening.RESULTS`.
         as_of: The instant of all features.
         findings: Table tests, freshness, lost rows, consent health, model lint; worst first.
         quality: What became of every row.
@@ -111,47 +97,21 @@ class Understanding:
         )
 
 
-def open_warehouse(config: Config, *, spill: Path | None = None) -> DuckDBWarehouse:
-    """A workspace with every source of the file attached, sealed against anything else.
-
-    Raises:
-        SourceError: A source cannot be read; the message names it.
-    """
-    from connector.warehouse.duckdb import Settings
-
-    warehouse = DuckDBWarehouse(None, Settings(temp_directory=spill))
-    try:
-        for name, source in config.sources.items():
-            if source.type not in DATABASES and name in RESERVED:
-                raise config.config_error(
-                    f"sources.{name}",
-                    f"a source of files may not be called '{name}': Liftline makes a table of"
-                    f" that name",
-                    hint=f"Call it {name}_files, here and in every `from`.",
-                )
-            attach_source(config, warehouse, name)
-        warehouse.seal()
-    except BaseException:
-        warehouse.close()
-        raise
-    return warehouse
-
-
 def understand(
     config: Config,
     state: State,
-    warehouse: DuckDBWarehouse,
+    workspace: Workspace,
     *,
     as_of: datetime,
     retrain: bool = False,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> Understanding:
-    """Compute everything up to the segment members.
+    """Compute everything up to the segment members, where the data lies.
 
     Args:
         config: The configuration.
         state: Read for known people, stored models, labels and row counts.
-        warehouse: From :func:`open_warehouse`.
+        workspace: From :func:`.opening.open_workspace`.
         as_of: The instant; nothing at or after it is seen.
         retrain: Fit models anew, as ``liftline train`` does.
         progress: Told the name of each step.
@@ -160,6 +120,23 @@ def understand(
         ConfigError: An expression of the file cannot be read; the message names its line.
         SourceError, SchemaError: A table is missing or has another shape.
     """
+    with workspace.computing(RESULTS) as engine:
+        return _first_act(
+            config, state, workspace, engine, as_of=as_of, retrain=retrain, progress=progress
+        )
+
+
+def _first_act(
+    config: Config,
+    state: State,
+    workspace: Workspace,
+    warehouse: Warehouse,
+    *,
+    as_of: datetime,
+    retrain: bool,
+    progress: Callable[[str], None],
+) -> Understanding:
+    """Compute in an engine what will be read in the workspace."""
     journal = Journal(state)
     progress("reading sources")
     reports = _sources(config, warehouse)
@@ -252,7 +229,7 @@ def understand(
     )
     order = [Level.ERROR, Level.WARNING, Level.NOTE, Level.OK]
     return Understanding(
-        warehouse=warehouse,
+        warehouse=workspace,
         as_of=as_of,
         findings=tuple(sorted(findings, key=lambda finding: order.index(finding.level))),
         quality=QualitySummary.of(steps),
@@ -303,7 +280,7 @@ def _rows(warehouse: DuckDBWarehouse, sql: str) -> list[dict[str, Any]]:
 
 
 # ---------------------------------------------------------------------- steps
-def _sources(config: Config, warehouse: DuckDBWarehouse) -> list[TableReport]:
+def _sources(config: Config, warehouse: Warehouse) -> list[TableReport]:
     reports = []
     for spec in specs.table_specs(config):
         path = "consent" if spec.name == "consents" else f"tables.{spec.name}"
@@ -314,7 +291,7 @@ def _sources(config: Config, warehouse: DuckDBWarehouse) -> list[TableReport]:
 
 def _source_findings(
     config: Config,
-    warehouse: DuckDBWarehouse,
+    warehouse: Warehouse,
     reports: Sequence[TableReport],
     journal: Journal,
     *,
@@ -331,7 +308,7 @@ def _source_findings(
     return findings
 
 
-def _load_known_people(warehouse: DuckDBWarehouse, state: State) -> None:
+def _load_known_people(warehouse: Warehouse, state: State) -> None:
     warehouse.load(
         "known_keys",
         text_table(

@@ -1,4 +1,4 @@
-"""Make a source readable in a run's workspace.
+"""Make a source readable in a run's workspace, or open it to compute there.
 
 A DuckDB file is attached and Parquet files stay where they are; CSV files and the tables of a
 PostgreSQL database are copied, so that a run sees one state of them.
@@ -43,17 +43,28 @@ def attach(
             workspace.attach_parquet(name, path)
         case FileSource(FileKind.CSV, path):
             workspace.attach_csv(name, path)
-        case PostgresSource(dsn, schema):
-            with _opened(name, dsn) as database:
-                database.attach(name, schema)
+        case PostgresSource():
+            # One moment for all tables, as the copy is read for the rest of the run.
+            with open_database(name, source) as database, database.snapshot():
                 for table in sorted(set(tables)):
                     if database.columns(f"{name}.{table}"):
                         rows = database.batches(f"SELECT * FROM {quote(name)}.{quote(table)} AS t")
                         workspace.copy_table(name, table, rows)
 
 
-def _opened(name: str, dsn: str) -> PostgresWarehouse:
+def open_database(name: str, source: PostgresSource) -> PostgresWarehouse:
+    """A session of a PostgreSQL source, its tables readable as ``name.table``.
+
+    Raises:
+        SourceError: It cannot be read; the message names it.
+    """
     try:
-        return PostgresWarehouse(dsn)
+        database = PostgresWarehouse(source.dsn)
     except SourceError as problem:
         raise SourceError(f"source {name}: {problem.message}", hint=problem.hint) from None
+    try:
+        database.attach(name, source.schema)
+    except BaseException:
+        database.close()
+        raise
+    return database

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from connector.errors import SourceError
+from connector.errors import LiftlineError, SourceError
 from connector.warehouse import postgres_session
 from connector.warehouse import postgres_types as types
 from connector.warehouse.grammar import StatementError
@@ -99,6 +99,24 @@ class PostgresWarehouse:
         )
         return sorted(str(name) for (name,) in found)
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read every table of the sources as it was at one moment, inside.
+
+        Meanwhile the database keeps the rows that others remove. What is made inside stays, unless
+        a statement fails: then all of it is gone.
+        """
+        self._execute("BEGIN ISOLATION LEVEL REPEATABLE READ", "snapshot")
+        try:
+            yield
+        except BaseException:
+            # A failed statement has ended the transaction for Postgres; COMMIT rolls it back then.
+            with contextlib.suppress(LiftlineError):
+                self._execute("COMMIT", "snapshot")
+            self._presented.clear()
+            raise
+        self._execute("COMMIT", "snapshot")
+
     # ------------------------------------------------------------ the protocol
 
     def create_table_as(self, name: str, sql: str) -> None:
@@ -164,7 +182,9 @@ class PostgresWarehouse:
             with self._connection.cursor() as cursor:
                 cursor.adbc_ingest(beside, plain, mode="append", temporary=True)
         except (self._driver.Error, pa.ArrowInvalid) as problem:
-            self._drop(beside)
+            # In a snapshot nothing is done any more; there it is gone anyway.
+            with contextlib.suppress(LiftlineError):
+                self._drop(beside)
             raise translated(name, problem) from None
         self._settle("TABLE", beside, name)
 

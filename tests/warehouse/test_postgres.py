@@ -107,6 +107,47 @@ def test_a_stream_can_be_loaded_elsewhere(postgres: PostgresWarehouse) -> None:
         assert workspace.rows("SELECT sum(x) AS s FROM n") == [(499_500,)]
 
 
+def test_a_snapshot_reads_one_moment(postgres_server: str) -> None:
+    run(
+        postgres_server,
+        "CREATE SCHEMA moment",
+        "CREATE TABLE moment.a (x bigint)",
+        "CREATE TABLE moment.b (x bigint)",
+    )
+    count = "SELECT (SELECT count(*) FROM s.a) + (SELECT count(*) FROM s.b) AS n"
+    with PostgresWarehouse(postgres_server) as one:
+        one.attach("s", "moment")
+        with one.snapshot():
+            assert one.rows("SELECT count(*) AS n FROM s.a") == [(0,)]
+            run(postgres_server, "INSERT INTO moment.a VALUES (1)")
+            # Loads do not end it.
+            one.load("held", pa.table({"x": [1, 2]}))
+            run(postgres_server, "INSERT INTO moment.b VALUES (1)")
+            assert one.rows(count) == [(0,)]
+        assert one.rows(count) == [(2,)]
+        assert one.rows("SELECT count(*) AS n FROM held") == [(2,)]
+
+
+def test_a_snapshot_in_which_a_statement_fails_leaves_nothing(postgres_server: str) -> None:
+    run(postgres_server, "CREATE SCHEMA failed", "CREATE TABLE failed.a (x bigint)")
+    with PostgresWarehouse(postgres_server) as one:
+        one.attach("s", "failed")
+
+        def broken() -> None:
+            with one.snapshot():
+                one.create_table_as("made", "SELECT x FROM s.a")
+                one.rows("SELECT CAST('canary' AS BIGINT) AS n")
+
+        with pytest.raises(SourceError, match="cannot be converted"):
+            broken()
+        assert one.columns("made") == {}
+        assert one.rows("SELECT x FROM s.a") == []
+        bad = pa.table({"x": ["a\x00b"]})
+        with pytest.raises(SourceError), one.snapshot():
+            one.load("made", bad)
+        assert one.rows("SELECT 1 AS n") == [(1,)]
+
+
 def test_statements_must_be_in_the_dialect(postgres: PostgresWarehouse) -> None:
     for statement in ("SELECT pg_sleep(1) AS x", "SELECT 1; DROP TABLE x", "SELECT now() AS x"):
         with pytest.raises(StatementError):
