@@ -80,8 +80,10 @@ def duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
+    if match is None:
         raise refuse(allowed)
+    if int(match[1]) == 0:
+        raise refuse("a duration of more than nothing, 1m (one minute) or longer")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -239,7 +239,11 @@ def _broken(
         for table in ("_all", "reject_errors", "reject_scans"):
             connection.execute(f"DROP TABLE IF EXISTS {table}")
     if not found:
-        return SourceError(f"source {name}: the CSV cannot be read ({type(problem).__name__}).")
+        return SourceError(
+            f"source {name}: the CSV cannot be read ({type(problem).__name__}).",
+            hint="Its lines may end in two ways (Windows and Unix) or a quotation mark may be left"
+            " open: export the file again, or convert its line ends.",
+        )
     shown = "; ".join(f"{path} line {line} ({str(kind).lower()})" for path, line, kind in found[:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return SourceError(

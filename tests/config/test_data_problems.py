@@ -180,6 +180,11 @@ CASES = [
     ),
     (
         "warn_after: 26h",
+        "warn_after: 0h",
+        "shop.yaml:16: tables.customers.freshness.warn_after: found '0h'; allowed: a duration of more than nothing, 1m (one minute) or longer.",
+    ),
+    (
+        "warn_after: 26h",
         "warn_after: 26 hours",
         "shop.yaml:16: tables.customers.freshness.warn_after: found '26 hours'; allowed: a duration with its unit, such as 30d, 26h, 90m or 2w.",
     ),

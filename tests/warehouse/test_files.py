@@ -103,6 +103,17 @@ def test_broken_rows_are_named_and_not_quoted(warehouse: DuckDBWarehouse, tmp_pa
     assert warehouse.columns("t") == warehouse.columns("_raw_t") == {}
 
 
+def test_two_kinds_of_line_ends_are_named_as_the_likely_cause(
+    warehouse: DuckDBWarehouse, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"id,email\r\n1,a@example.com\r\n2,b@example.com\n3,c@example.com\n")
+    with pytest.raises(SourceError) as caught:
+        warehouse.attach_csv("t", str(path))
+    assert "Windows and Unix" in str(caught.value)
+    assert "example.com" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
