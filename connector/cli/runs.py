@@ -102,14 +102,15 @@ def show_issues(run: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]]
         out.print("No run yet.")
         return
     run_id, ended = run["run_id"], phrase(RUN_STATUS, run["status"])
-    if run["status"] != "succeeded":
-        out.print(f"{run_id}: {ended.title.lower()}. {ended.sentence}")
+    if run["status"] == "succeeded" and not rows:
+        out.print(f"Everything of {run_id} got through.")
+        return
+    if not rows:
+        out.print(f"{run_id}: {ended.title.lower()}, without an issue of a single person.")
     for one in run["summary"].get("destinations", ()):
         if one["error"]:
             say(out, "✗", "red", subject(one["destination"], one["error"]))
     if not rows:
-        whole = run["status"] == "succeeded"
-        out.print(f"Everything of {run_id} got through." if whole else "No record was refused.")
         return
     out.print(Text(f"What did not get through in {run_id}", style="bold"))
     for row in rows:

@@ -132,6 +132,9 @@ class State:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
         with self.engine.begin() as connection:
+            # Else SQLite's driver would commit each statement by itself, and a kill halfway would
+            # leave a database that is of no version.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

@@ -235,8 +235,8 @@ def test_issues_of_a_run_that_did_not_deliver_are_not_called_fine(
 ) -> None:
     here.run("sync", code=7)
     held = here.run("issues")
-    assert "A guard stopped the run" in held
-    assert "got through" not in held.replace("did not get through", "")
+    assert "held" in held
+    assert "got through" not in held
     monkeypatch.setenv("HUBSPOT_TOKEN", "revoked-meanwhile")
     here.run("sync", "--approve", "all", code=9)
     unread = here.run("issues")

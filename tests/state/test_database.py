@@ -64,6 +64,35 @@ def test_a_database_of_the_first_release_is_upgraded(tmp_path: Path) -> None:
         state.close()
 
 
+@pytest.mark.parametrize("version", [None, "0001"])
+def test_an_upgrade_that_is_cut_off_is_begun_anew(tmp_path: Path, version: str | None) -> None:
+    if version is not None:
+        config = Config()
+        scripts = Path(database.__file__).with_name("migrations")
+        config.set_main_option("script_location", str(scripts))
+        engine = sa.create_engine(f"sqlite:///{tmp_path / 'state.db'}")
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, version)
+        engine.dispose()
+
+    def cut(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "alembic_version" in statement and statement.startswith(("INSERT", "UPDATE")):
+            raise KeyboardInterrupt
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", cut)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            State.open(tmp_path)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", cut)
+    state = State.open(tmp_path)
+    with state.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    state.close()
+
+
 def test_a_power_cut_loses_no_commit(state: State) -> None:
     with state.engine.connect() as connection:
         assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
