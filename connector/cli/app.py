@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from connector import log
+from connector.cli import backtest
 from connector.cli.context import (
     ApproveOption,
     AsOfOption,
@@ -46,6 +47,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+app.add_typer(backtest.app, name="backtest")
 
 _ALL_RUNS = 1_000_000_000
 """More runs than there will ever be."""

@@ -15,7 +15,7 @@ from connector.config import Config
 from connector.domain import Arm
 from connector.lift.analysis import CampaignSpec, IntendedShares, MeasurementSpec, analyse
 from connector.lift.result import CampaignLift
-from connector.pipeline import publish, report_rows, specs
+from connector.pipeline import publish, report_models, report_rows, specs
 from connector.pipeline.waiting import waiting_plan
 from connector.report.data import ReportData
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
@@ -137,7 +137,14 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         lifts = measure(config, state, warehouse, as_of=found.as_of)
         now = publish.describe(found)
         windows = report_rows.windows(config, warehouse)
-    runs = project.journal.runs(limit=50)
+        runs = project.journal.runs(limit=50)
+        told: dict[str, Any] = {
+            "models": report_models.models(project, found),
+            "personas": report_models.personas(found),
+            "affinity": report_models.affinity(found),
+            "lifetime": report_models.lifetime(found),
+            "trends": report_models.trends(project, found, runs),
+        }
     last = next((run for run in runs if run["status"] in {"succeeded", "partial", "held"}), None)
     summary = project.summary(last["run_id"]) if last else None
     previous = _before(project, runs, found.as_of)
@@ -184,6 +191,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         ),
         waiting=report_rows.waiting_row(waiting[0]) if waiting else None,
         history=tuple(report_rows.run(run) for run in runs[:HISTORY]),
+        **told,
     )
 
 

@@ -15,6 +15,13 @@ from typing import Any
 from connector.errors import LiftlineError
 from connector.report.codec import decode, encode_fields
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
+from connector.report.models import (
+    ModelRow,
+    PersonaSummary,
+    SegmentTrend,
+    TopicSummary,
+    ValueSummary,
+)
 from connector.report.people import RfmSummary, SegmentRow, money_of_group
 from connector.report.sent import (
     CampaignRow,
@@ -136,6 +143,9 @@ class ReportData:
         rules: The rules behind the verdicts.
         waiting: The newest plan, where it has not been applied and would change something.
         history: The last runs, latest first, this one included.
+        models: Every model but RFM, with its card.
+        personas, affinity, lifetime: What models of these kinds found; empty without any in use.
+        trends: Segments over time; empty before the second run.
     """
 
     project: str
@@ -159,6 +169,11 @@ class ReportData:
     rules: Rules = field(default_factory=Rules)
     waiting: WaitingPlan | None = None
     history: tuple[Run, ...] = ()
+    models: tuple[ModelRow, ...] = ()
+    personas: tuple[PersonaSummary, ...] = ()
+    affinity: tuple[TopicSummary, ...] = ()
+    lifetime: tuple[ValueSummary, ...] = ()
+    trends: tuple[SegmentTrend, ...] = ()
 
     def __post_init__(self) -> None:
         """Drop the money of a shop of few people, and refuse times without a zone.

@@ -19,9 +19,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from connector.report import cards, charts, story, words
+from connector.report import cards, charts, model_charts, model_words, story, words
 from connector.report import format as shown
 from connector.report.data import ReportData
+from connector.report.models import LEAST_DOT
 from connector.report.people import SMALL_CELL
 from connector.report.sent import DeliveryRow
 
@@ -37,18 +38,24 @@ class Section:
         title: Its heading.
         short: Its name in the list of contents.
         template: File below the templates' folder.
+        needs: Attribute of the data without which there is no such section; empty: always there.
     """
 
     uid: str
     title: str
     short: str
     template: str
+    needs: str = ""
 
 
 SECTIONS = (
     Section("results", "Did it work?", "Results", "sections/results.html"),
     Section("segments", "Segments", "Segments", "sections/segments.html"),
     Section("rfm", "Recency, frequency, money", "RFM grid", "sections/rfm.html"),
+    Section("personas", "Personas", "Personas", "sections/personas.html", "personas"),
+    Section("value", "Lifetime value", "Lifetime value", "sections/value.html", "lifetime"),
+    Section("affinity", "Affinity", "Affinity", "sections/affinity.html", "affinity"),
+    Section("models", "Models", "Models", "sections/models.html", "models"),
     Section(
         "sent", "What was sent, what was refused, and why", "Sent and refused", "sections/sent.html"
     ),
@@ -81,7 +88,7 @@ def render_html(data: ReportData) -> str:
     return folder.get_template("report.html").render(
         data=data,
         style=Markup(style),  # noqa: S704 - a file of this package without anything from the data
-        sections=SECTIONS,
+        sections=[one for one in SECTIONS if not one.needs or getattr(data, one.needs)],
         headline=story.headline(data),
         lines=story.lines(data),
         waiting=story.waiting_line(data),
@@ -179,8 +186,16 @@ def _environment() -> Environment:
         stacked_bar=charts.stacked_bar,
         split_of=cards.split_of,
         share_text=cards.share_text,
+        gain_chart=model_charts.gain_chart,
+        calibration_chart=model_charts.calibration_chart,
+        profit_chart=model_charts.profit_chart,
+        persona_map=model_charts.persona_map,
+        persona_class=model_charts.persona_class,
+        trend_chart=model_charts.trend_chart,
         phrase=words.phrase,
         words=words,
+        model_words=model_words,
+        LEAST_DOT=LEAST_DOT,
         shown=shown,
         SMALL_CELL=SMALL_CELL,
     )

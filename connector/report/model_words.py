@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from connector.numbers import NBSP, count, percent
+from connector.numbers import NBSP, count, minus, percent
 
 ALGORITHMS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,6 +29,7 @@ ALGORITHMS: Mapping[str, str] = MappingProxyType(
 RULES: Mapping[str, str] = MappingProxyType(
     {
         "rfm_score": "the RFM score",
+        "base_rate": "the share of all",
         "last_365d_value": "last year's spend",
         "zero": "nobody comes back",
         "popularity": "best sellers",
@@ -64,11 +65,23 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "correlation": "correlation",
         "silhouette": "silhouette",
         "bootstrap_ari": "agreement when drawn anew",
-        "bootstrap_jaccard": "agreement of the weakest group",
+        "bootstrap_jaccard": "groups found again when drawn anew",
         "min_segment_share": "smallest group",
         "label_churn": "people who change the label",
         "perplexity": "perplexity",
         "hit_rate": "hit rate",
+        "calibration_in_the_large": "predicted less observed",
+        "n_positive": "who did it, in training",
+        "n_tested": "people tested",
+        "n_tested_positive": "who did it, of them",
+        "n_judged": "people judged",
+        "k": "groups",
+        "topics": "topics",
+        "ari_with_previous": "agreement with the model before",
+        "lowest_jaccard": "agreement of the least stable group",
+        "prediction_strength": "prediction strength",
+        "start_agreement": "agreement of two starts",
+        "log_likelihood": "log likelihood of an item",
     }
 )
 """Measures; one that is not listed goes by its own name."""
@@ -86,8 +99,11 @@ BETTER: Mapping[str, str] = MappingProxyType(
 _SHARES = frozenset(
     {"hit_rate", "total_error", "base_rate", "min_segment_share", "label_churn", "ece"}
 )
+_FINE = frozenset(
+    {"auc", "average_precision", "brier", "calibration_in_the_large", "log_loss", "log_likelihood"}
+)
 _AMOUNTS = frozenset({"mae", "rmse"})
-_WHOLE = frozenset({"k", "topics", "n_judged", "n_people", "n_positive", "n_positives"})
+_WHOLE = frozenset({"k", "topics"})
 
 
 def algorithm(name: str) -> str:
@@ -113,8 +129,9 @@ def figure(name: str, value: float, currency: str = "") -> str:
     if name in _AMOUNTS:
         amount = f"{value:,.1f}" if abs(value) >= 100 else f"{value:,.2f}"
         return f"{amount}{NBSP}{currency}" if currency else amount
-    if name in _WHOLE:
+    if name in _WHOLE or name.startswith("n_"):
         return count(value)
     if name == "perplexity":
         return f"{value:,.1f}"
-    return f"{value:.3f}" if name in {"auc", "average_precision", "brier"} else f"{value:.2f}"
+    digits = 3 if name in _FINE else 2
+    return minus(f"{value:.{digits}f}")

@@ -48,7 +48,7 @@ def _fit(
     context: ScoringContext, name: str, settings: Settings, _before: ValueScores | None
 ) -> Fitted:
     transactions = read_transactions(context, name, settings)
-    last_day = _last_day(context)
+    last_day = observed_to(context)
     windows = holdouts(transactions, settings, last_day)
     accuracies, refused = try_contenders(context, name, settings, transactions, windows)
     choice = choose(settings, accuracies)
@@ -114,7 +114,7 @@ def _score(
     context: ScoringContext, name: str, settings: Settings, scores: ValueScores, output: str
 ) -> None:
     transactions = read_transactions(context, name, settings)
-    last_day = _last_day(context)
+    last_day = observed_to(context)
     customers = observe(transactions, last_day)
     if isinstance(scores.model, model.ClvModel):
         values = scores.model.predict(customers.histories, customers.mean_value)
@@ -167,7 +167,7 @@ def read_transactions(context: ScoringContext, name: str, settings: Settings) ->
     )
 
 
-def _last_day(context: ScoringContext) -> int:
+def observed_to(context: ScoringContext) -> int:
     """The last whole day before the instant, in the project's time zone."""
     today = context.as_of.astimezone(context.config.project.zone).date()
     return (today - EPOCH).days - 1

@@ -1,0 +1,150 @@
+"""Backtests on request: every contender for lifetime value, window by window, and who wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from connector.config.models import ClvModel
+from connector.config.problems import did_you_mean
+from connector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from connector.pipeline.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One contender in one window.
+
+    Attributes:
+        name: Algorithm or naive rule.
+        is_rule: Whether it is a naive one.
+        people: Customers predicted.
+        mae, rmse: Error of a person, currency.
+        actual, predicted: Totals, currency.
+        bias: Predicted total over the actual one, minus 1; None where nothing happened.
+        correlation: Of prediction and outcome.
+    """
+
+    name: str
+    is_rule: bool
+    people: int
+    mae: float
+    rmse: float
+    actual: float
+    predicted: float
+    bias: float | None
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """One holdout: known up to its first day, held against what came in it."""
+
+    first_day: date
+    last_day: date
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClvBacktest:
+    """The backtest of one lifetime value model.
+
+    Attributes:
+        model: Its name.
+        value: ``margin`` or ``net_revenue``.
+        windows: Oldest first.
+        chosen: The winner; None where nobody may be published.
+        why: Why it won, or why nobody did.
+        refusals: Why each of the others may not be published, or could not be tried.
+    """
+
+    model: str
+    value: str
+    windows: tuple[WindowResult, ...]
+    chosen: str | None
+    why: str
+    refusals: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        document = asdict(self)
+        for window in document["windows"]:
+            for name in ("first_day", "last_day"):
+                window[name] = window[name].isoformat()
+        return document
+
+
+def backtest_clv(
+    project: Project, *, model: str | None = None, as_of: datetime | None = None
+) -> tuple[ClvBacktest, ...]:
+    """Try every contender for lifetime value on the shop's own past; nothing is stored.
+
+    Args:
+        project: The project.
+        model: Name of a model; all of the file by default.
+        as_of: Overrides the file's instant.
+
+    Raises:
+        ConfigError: The file has no such model.
+        InsufficientDataError: The history is too short for any holdout.
+    """
+    known = {
+        name: settings
+        for name, settings in project.config.models.named()
+        if isinstance(settings, ClvModel)
+    }
+    if model is not None and model not in known:
+        raise ConfigError(
+            f"models: there is no lifetime value model {model!r}.",
+            hint=did_you_mean(model, known) or "Its type is clv.",
+        )
+    if not known:
+        raise ConfigError(
+            "models: there is no lifetime value model.", hint="Add one of type clv to the file."
+        )
+    with project.workspace() as warehouse:
+        found = project.understand(warehouse, as_of=as_of)
+        return tuple(
+            _tried(found.context, name, settings)
+            for name, settings in known.items()
+            if model in (None, name)
+        )
+
+
+def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa: ANN401 - of a run
+    from connector.pipeline.scoring import value
+
+    transactions = value.read_transactions(context, name, settings)
+    last_day = value.observed_to(context)
+    windows = value.holdouts(transactions, settings, last_day)
+    found, untried = value.try_contenders(context, name, settings, transactions, windows)
+    choice = value.choose(settings, found)
+    order = [one for one in (*settings.algorithms, *value.BASELINES) if one in found]
+    made = []
+    for i, window in enumerate(windows):
+        results = tuple(
+            Result(
+                name=one,
+                is_rule=one in value.BASELINES,
+                people=found[one][i].n_customers,
+                mae=found[one][i].mae,
+                rmse=found[one][i].rmse,
+                actual=found[one][i].actual_total,
+                predicted=found[one][i].predicted_total,
+                bias=found[one][i].bias_share if found[one][i].actual_total else None,
+                correlation=found[one][i].correlation,
+            )
+            for one in order
+        )
+        first = value.EPOCH + timedelta(days=window.end_day + 1)
+        made.append(WindowResult(first, first + timedelta(days=window.n_days - 1), results))
+    why = "Nobody passes, so no new model is published."
+    if choice.name is not None:
+        why = "The smallest squared error of those whose total holds and who beat every naive rule."
+    return ClvBacktest(
+        name, settings.value, tuple(made), choice.name, why, {**choice.refusals, **untried}
+    )

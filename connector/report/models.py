@@ -1,0 +1,307 @@
+"""What the models found, as the report shows it: cards, personas, topics, values, trends.
+
+Nothing here is about one person: a dot of the map stands for :data:`LEAST_DOT` people or more, and
+what fewer than ten people are worth is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connector.report.people import money_of_group
+
+LEAST_DOT = 3
+"""Fewer people make no dot of the map."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRow:
+    """One measure on unseen data.
+
+    Attributes:
+        name: Such as ``auc``.
+        value: Of the model.
+        baselines: Naive rule -> the same measure.
+    """
+
+    name: str
+    value: float
+    baselines: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """One condition of publishing a model."""
+
+    name: str
+    required: str
+    found: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TenthRow:
+    """One tenth of the unseen people, best first.
+
+    Attributes:
+        number: 1 for the best.
+        rate: Share of them who did it.
+        lift: That over the share of all.
+        gain: Share of all who did it in this tenth and those above it.
+    """
+
+    number: int
+    rate: float
+    lift: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class BinRow:
+    """Unseen people of like probability: what was predicted, and what they did."""
+
+    people: int
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProfitPoint:
+    """What treating a share of the people, best first, would have brought a thousand people."""
+
+    share: float
+    profit: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProfitRow:
+    """What a campaign over a model's people would bring, by where it stops.
+
+    Attributes:
+        campaign: Its name.
+        value: What a response brings, less what an offer costs, currency.
+        cost: Of a contact, currency.
+        cutoff: The probability with the most profit.
+        share: People at or above it (0-1).
+        best: Profit there, for a thousand people.
+        everybody: Profit of treating all, for a thousand people.
+        points: The curve.
+    """
+
+    campaign: str
+    value: float
+    cost: float
+    cutoff: float
+    share: float
+    best: float
+    everybody: float
+    points: tuple[ProfitPoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model's card.
+
+    Attributes:
+        name: Its name.
+        kind: Its type in the file.
+        algorithm: The one that was chosen; empty where no model could be fitted.
+        use: ``new``, ``stored`` or ``none``: which model gives the scores.
+        version: Its number; None where it is not stored yet.
+        fitted_at: The instant of its data; None where there is no model.
+        people: Whom it was fitted on.
+        measures: The one that it is known by first.
+        gates: Of the model that is shown.
+        notes: What a person should know.
+        refused: Why a newer fit is not used.
+        is_refused: Whether the card is of a model that is not used.
+        tenths, bins: Of propensity models, on unseen people.
+        profits: Of the campaigns whose segment reads the model.
+    """
+
+    name: str
+    kind: str
+    algorithm: str
+    use: str
+    version: int | None = None
+    fitted_at: datetime | None = None
+    people: int | None = None
+    measures: tuple[MeasureRow, ...] = ()
+    gates: tuple[GateRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    is_refused: bool = False
+    tenths: tuple[TenthRow, ...] = ()
+    bins: tuple[BinRow, ...] = ()
+    profits: tuple[ProfitRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaRow:
+    """One cluster.
+
+    Attributes:
+        id: Its stable id.
+        name: What it is called.
+        people: How many.
+        contrasts: What sets it apart, strongest first.
+        x, y: Its centre on the map.
+    """
+
+    id: str
+    name: str
+    people: int
+    contrasts: tuple[str, ...] = ()
+    x: float = 0.0
+    y: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """People at one place of the map.
+
+    Attributes:
+        x, y: Where.
+        people: How many.
+        persona: Number of the cluster that most of them are in, from 0.
+    """
+
+    x: float
+    y: float
+    people: int
+    persona: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaSummary:
+    """One cluster model.
+
+    Attributes:
+        model: Its name.
+        personas: Largest first.
+        n_without: People the model is not about.
+        n_outliers: People who are in no crowd.
+        explained: Share of the variance along both sides of the map.
+        dots: Everybody, by place.
+    """
+
+    model: str
+    personas: tuple[PersonaRow, ...]
+    n_without: int = 0
+    n_outliers: int = 0
+    explained: tuple[float, ...] = ()
+    dots: tuple[Dot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRow:
+    """One topic: its name, how many lean to it most, and what tells it from others."""
+
+    id: str
+    name: str
+    people: int
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSummary:
+    """One affinity model; ``n_without`` have bought too seldom to tell a taste."""
+
+    model: str
+    topics: tuple[TopicRow, ...]
+    n_without: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TierRow:
+    """One class by lifetime value.
+
+    Attributes:
+        name: Its name.
+        people: How many.
+        expected: Of all of them together, currency; None where it is not shown.
+        low, high: Ends of the 80 % range of the person in the middle; None where not shown.
+    """
+
+    name: str
+    people: int
+    expected: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("expected", "low", "high"):
+            object.__setattr__(self, name, money_of_group(self.people, getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One contender or naive rule on holdouts, mean of the windows.
+
+    Attributes:
+        name: Of the algorithm or the rule.
+        is_rule: Whether it is a naive one.
+        is_chosen: Whether it is the one in use.
+        mae, rmse: Error of a person, currency.
+        bias: Predicted total over the actual one, minus 1.
+        correlation: With what happened.
+    """
+
+    name: str
+    is_rule: bool
+    is_chosen: bool
+    mae: float
+    rmse: float
+    bias: float
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSummary:
+    """One lifetime value model.
+
+    Attributes:
+        model: Its name.
+        what: ``margin`` or ``net_revenue``.
+        horizon_days: How far it looks.
+        people: Everybody with a value.
+        expected: Of all together, currency; None where it is not shown: it would tell, by what is
+            left of it, what a tier of few people is worth.
+        tiers: Best first.
+        trials: The algorithm in use first, naive rules last.
+        n_windows: Holdouts that the trials were made on; 0 where they are not known.
+    """
+
+    model: str
+    what: str
+    horizon_days: float
+    people: int
+    expected: float | None
+    tiers: tuple[TierRow, ...] = ()
+    trials: tuple[TrialRow, ...] = ()
+    n_windows: int = 0
+
+    def __post_init__(self) -> None:
+        withheld = any(one.people and one.expected is None for one in self.tiers)
+        total = None if withheld else money_of_group(self.people, self.expected)
+        object.__setattr__(self, "expected", total)
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One segment at one run: members, and how many came and went since the run before."""
+
+    as_of: datetime
+    people: int
+    joins: int
+    leaves: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTrend:
+    """One segment over the last runs, oldest first, and now."""
+
+    segment: str
+    points: tuple[TrendPoint, ...]
