@@ -28,7 +28,8 @@ from connector.warehouse.render import quote
 RESERVED = frozenset(
     {
         *("profiles", "profile_customers", "profile_emails", "profile_merges", "new_keys"),
-        *("profile_phones", "profile_devices", "profile_splits", "known_merges"),
+        *("profile_phones", "profile_devices", "profile_splits", "device_logins"),
+        "known_merges",
         *("known_keys", "known_labels", "permissions", "exclusions", "quarantine", "features"),
         *("withdrawn_addresses", "excluded_addresses", "refused"),
         *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),

@@ -25,11 +25,12 @@ from connector.pipeline.applying import ApplyReport, apply_plan
 from connector.pipeline.opening import STANDING, Workspace, open_workspace
 from connector.pipeline.planning import make_plan
 from connector.pipeline.standing import standings
+from connector.pipeline.stitching import stitch_people, tables_read
 from connector.pipeline.trained import Trained
 from connector.pipeline.understand import Understanding, remember, understand
 from connector.plan.document import Plan, quality_rows, read_plan
 from connector.ports import Destination, Warehouse
-from connector.profiles import consent, customers, exclusion, identity, people
+from connector.profiles import consent, customers, exclusion, people
 from connector.sources import mapping
 from connector.state.database import State
 from connector.state.journal import Journal
@@ -371,12 +372,10 @@ class Project:
         """Customers, consent and exclusion lists as they are at an instant, and nothing else."""
         config = self.config
         for spec in specs.table_specs(config):
-            if spec.name in {"customers", "consents"}:
+            if spec.name in {"consents", *tables_read(config)}:
                 mapping.map_table(warehouse, spec, timezone=config.project.timezone)
         customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
-        known = self.state.arrow({"keys": "SELECT kind, key_digest, profile_id FROM profile_keys"})
-        warehouse.load("known_keys", known["keys"])
-        identity.stitch(warehouse, specs.identity_spec(config), mint_key=self.state.identity_key)
+        stitch_people(config, self.state, warehouse, as_of=as_of)
         consent_spec = specs.consent_spec(config)
         consent.resolve_consent(warehouse, consent_spec, as_of=as_of)
         people.build_profiles(warehouse, consent_spec)

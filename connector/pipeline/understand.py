@@ -18,7 +18,7 @@ from connector.features.build import FeatureMeta, build_features
 from connector.models import rfm, store
 from connector.models.scored import build_scored
 from connector.pipeline import featuring, specs
-from connector.pipeline.located import located, text_table
+from connector.pipeline.located import located
 from connector.pipeline.opening import RESULTS, Workspace
 from connector.pipeline.scoring.context import ScoringContext
 from connector.pipeline.scoring.grid import (
@@ -30,9 +30,10 @@ from connector.pipeline.scoring.grid import (
 )
 from connector.pipeline.scoring.run import Scores, score_models
 from connector.pipeline.segmenting import build_members, compiled
+from connector.pipeline.stitching import remember_people, stitch_people
 from connector.plan.document import Guard
 from connector.ports import Warehouse
-from connector.profiles import consent, customers, exclusion, identity, orders, people, quarantine
+from connector.profiles import consent, customers, exclusion, orders, people, quarantine
 from connector.profiles.quality import QualitySummary, Reports
 from connector.segments.rules import Segment
 from connector.sources import checks, health, mapping
@@ -148,10 +149,7 @@ def _first_act(
         steps.append(
             customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
         )
-    _load_known_people(warehouse, state)
-    steps.append(
-        identity.stitch(warehouse, specs.identity_spec(config), mint_key=state.identity_key)
-    )
+    steps.append(stitch_people(config, state, warehouse, as_of=as_of))
     consent_spec = specs.consent_spec(config)
     consents = consent.resolve_consent(warehouse, consent_spec, as_of=as_of)
     steps.append(consents)
@@ -253,11 +251,7 @@ def remember(state: State, understanding: Understanding, *, now: datetime) -> di
     """
     journal = Journal(state)
     warehouse = understanding.warehouse
-    journal.learn_people(
-        _rows(warehouse, "SELECT kind, key_digest, profile_id FROM new_keys"),
-        _rows(warehouse, "SELECT from_profile_id, into_profile_id, reason FROM profile_merges"),
-        now=now,
-    )
+    remember_people(journal, warehouse, now=now)
     version = understanding.rfm_version
     if version is None:
         version = journal.store_model(
@@ -306,12 +300,3 @@ def _source_findings(
         if spec.freshness is not None:
             findings.append(health.check_freshness(report, spec.freshness, now=as_of))
     return findings
-
-
-def _load_known_people(warehouse: Warehouse, state: State) -> None:
-    warehouse.load(
-        "known_keys",
-        text_table(
-            state.arrow({"keys": "SELECT kind, key_digest, profile_id FROM profile_keys"})["keys"]
-        ),
-    )
