@@ -151,6 +151,12 @@ def _rewrite(node: exp.Expr, engine: str) -> exp.Expr | None:
             call = exp.Anonymous(this="house_double", expressions=[node.this.copy()])
             return exp.Dot(this=exp.to_identifier("pg_temp"), expression=call)
         return None
+    if (
+        isinstance(node, exp.Cast)
+        and engine == "spark"
+        and node.is_type(*exp.DataType.INTEGER_TYPES)
+    ):
+        return _whole(node)
     if isinstance(node, (exp.Greatest, exp.Least)) and engine == "bigquery":
         # BigQuery answers NULL as soon as one argument is NULL; all others ignore it.
         result: exp.Expr = node.this
@@ -161,6 +167,19 @@ def _rewrite(node: exp.Expr, engine: str) -> exp.Expr | None:
             )
         return result
     return None
+
+
+def _whole(cast: exp.Cast) -> exp.Expr | None:
+    """A conversion to a whole number on Spark, which would cut off where all others round."""
+    value = cast.this
+    if isinstance(value, (exp.Literal, exp.Null, exp.Count)):
+        return None
+    # Halves of decimals go away from zero, those of floating point to the even number.
+    text = "CASE WHEN typeof(v) LIKE 'decimal%' THEN ROUND(v, 0) ELSE BROUND(v, 0) END"
+    rounded = parse_one(text, dialect="spark")
+    for column in list(rounded.find_all(exp.Column)):
+        column.replace(_operand(value))
+    return exp.Cast(this=rounded, to=cast.to.copy())
 
 
 def expand(tree: exp.Expr, engine: str) -> exp.Expr:

@@ -203,6 +203,23 @@ TEXTS = [
 ]  # fmt: skip
 
 
+def test_what_is_a_number(postgres: PostgresWarehouse, duck: DuckDBWarehouse) -> None:
+    found, expected = both(postgres, duck, pa.table({"x": TEXTS}), "as_number(x)")
+    assert found == expected
+    numbers = {text for text, value in zip(TEXTS, found, strict=True) if value is not None}
+    assert numbers == {
+        "1",
+        " 7 ",
+        "-1.50",
+        "+5",
+        ".5",
+        "5.",
+        "1e3",
+        "1E-2",
+        "999999999999999999.99",
+    }
+
+
 @pytest.mark.parametrize("column", ["customer_id", "created_at", "birth_year", "country"])
 def test_untidy_text_has_one_fate(
     postgres: PostgresWarehouse, duck: DuckDBWarehouse, column: str

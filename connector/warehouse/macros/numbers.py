@@ -29,6 +29,7 @@ NUMBERS = (
         (N, Word.COUNT),
         N,
         "rounded to so many decimal places, halves away from zero",
+        # Spark goes by the digits that are shown: 1.005, a hair below itself in binary, is 1.01.
         {"any": "ROUND(_1, _2)", "postgres": "pg_temp.house_round(_1, _2)"},
     ),
     Macro(
@@ -77,7 +78,9 @@ NUMBERS = (
         N,
         "the number that the text holds; NULL when it holds none",
         {
-            "duckdb": "CASE WHEN ISFINITE(TRY_CAST(_1 AS DOUBLE)) THEN TRY_CAST(_1 AS DOUBLE) END",
+            # 1_000 is a number for DuckDB alone.
+            "duckdb": "CASE WHEN ISFINITE(TRY_CAST(_1 AS DOUBLE)) "
+            "AND STRPOS(CAST(_1 AS VARCHAR), '_') = 0 THEN TRY_CAST(_1 AS DOUBLE) END",
             "postgres": "CASE WHEN PG_INPUT_IS_VALID(CAST(_1 AS TEXT), 'double precision') "
             "AND LOWER(TRIM(CAST(_1 AS TEXT))) ~ '^[-+.0-9e]+$' "
             "THEN CAST(CAST(_1 AS TEXT) AS DOUBLE PRECISION) END",

@@ -1,4 +1,8 @@
-"""Functions of times. Every time is UTC without a zone, but where a function says otherwise."""
+"""Functions of times. Every time is UTC without a zone, but where a function says otherwise.
+
+Spark's older functions of times know only instants, shown in the session's time zone, which must be
+UTC; what they give is made a time without a zone again.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def _plus(unit: str) -> dict[str, str | None]:
     return {
         "duckdb": f"CAST(_1 AS TIMESTAMP) + CAST(_2 AS BIGINT) * INTERVAL '1 {unit}'",
         "postgres": f"CAST(_1 AS TIMESTAMP) + CAST(_2 AS BIGINT) * INTERVAL '1 {unit}'",
-        "spark": f"CAST(_1 AS TIMESTAMP) + _2 * INTERVAL '1' {unit}",
+        "spark": f"CAST(_1 AS TIMESTAMP_NTZ) + CAST(_2 AS BIGINT) * INTERVAL '1' {unit}",
         "bigquery": f"DATETIME_ADD(CAST(_1 AS DATETIME), INTERVAL _2 {unit})",
         "snowflake": f"DATEADD({unit}, _2, CAST(_1 AS TIMESTAMP))",
     }
@@ -41,6 +45,7 @@ def _part(part: str) -> dict[str, str | None]:
 def _start(unit: str) -> dict[str, str | None]:
     return {
         "any": f"DATE_TRUNC('{unit}', CAST(_1 AS TIMESTAMP))",
+        "spark": f"CAST(DATE_TRUNC('{unit}', CAST(_1 AS TIMESTAMP)) AS TIMESTAMP_NTZ)",
         "bigquery": f"DATETIME_TRUNC(CAST(_1 AS DATETIME), {unit.upper()})",
     }
 
@@ -131,7 +136,7 @@ TIMES = (
         {
             "duckdb": "(CAST(_1 AS TIMESTAMP) AT TIME ZONE _2) AT TIME ZONE 'UTC'",
             "postgres": "(CAST(_1 AS TIMESTAMP) AT TIME ZONE _2) AT TIME ZONE 'UTC'",
-            "spark": "TO_UTC_TIMESTAMP(_1, _2)",
+            "spark": "CAST(TO_UTC_TIMESTAMP(_1, _2) AS TIMESTAMP_NTZ)",
             "bigquery": "DATETIME(TIMESTAMP(CAST(_1 AS DATETIME), _2))",
             "snowflake": "CONVERT_TIMEZONE(_2, 'UTC', CAST(_1 AS TIMESTAMP))",
         },
@@ -144,7 +149,7 @@ TIMES = (
         {
             "duckdb": "(CAST(_1 AS TIMESTAMP) AT TIME ZONE 'UTC') AT TIME ZONE _2",
             "postgres": "(CAST(_1 AS TIMESTAMP) AT TIME ZONE 'UTC') AT TIME ZONE _2",
-            "spark": "FROM_UTC_TIMESTAMP(_1, _2)",
+            "spark": "CAST(FROM_UTC_TIMESTAMP(_1, _2) AS TIMESTAMP_NTZ)",
             "bigquery": "DATETIME(TIMESTAMP(CAST(_1 AS DATETIME)), _2)",
             "snowflake": "CONVERT_TIMEZONE('UTC', _2, CAST(_1 AS TIMESTAMP))",
         },
@@ -157,7 +162,7 @@ TIMES = (
         {
             "duckdb": "CAST(_1 AS TIMESTAMPTZ) AT TIME ZONE 'UTC'",
             "postgres": "CAST(_1 AS TIMESTAMPTZ) AT TIME ZONE 'UTC'",
-            "spark": "CAST(_1 AS TIMESTAMP)",
+            "spark": "CAST(CAST(_1 AS TIMESTAMP) AS TIMESTAMP_NTZ)",
             "bigquery": "DATETIME(CAST(_1 AS TIMESTAMP))",
             "snowflake": "CAST(CONVERT_TIMEZONE('UTC', CAST(_1 AS TIMESTAMPTZ)) AS TIMESTAMP)",
         },

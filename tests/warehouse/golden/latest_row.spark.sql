@@ -7,9 +7,7 @@ WITH numbered AS (
 SELECT
   customer_id,
   LOWER(email) AS email,
-  (
-    TO_UTC_TIMESTAMP(CAST(created_at AS TIMESTAMP), 'Europe/Berlin')
-  ) AS at
+  CAST(TO_UTC_TIMESTAMP(CAST(created_at AS TIMESTAMP), 'Europe/Berlin') AS TIMESTAMP_NTZ) AS at
 FROM numbered
 WHERE
   place = 1

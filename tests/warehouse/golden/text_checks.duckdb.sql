@@ -16,7 +16,10 @@ SELECT
   (
     STRPOS(email, '%') > 0
   ) AS odd,
-  CASE WHEN ISFINITE(TRY_CAST(price AS DOUBLE)) THEN TRY_CAST(price AS DOUBLE) END AS price,
+  CASE
+    WHEN ISFINITE(TRY_CAST(price AS DOUBLE)) AND STRPOS(CAST(price AS TEXT), '_') = 0
+    THEN TRY_CAST(price AS DOUBLE)
+  END AS price,
   (
     RIGHT(email, LENGTH('@example.com')) = '@example.com'
   ) AS internal
