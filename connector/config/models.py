@@ -15,6 +15,7 @@ from connector.config.rfm import RfmModel
 from connector.config.values import (
     Days,
     Expression,
+    Money,
     Name,
     Names,
     Probability,
@@ -120,6 +121,18 @@ class ExternalScores(Section):
     max_age: Days = timedelta(days=14)
 
 
+class Profit(Section):
+    """What a response brings and a contact costs, in the shop's currency.
+
+    Attributes:
+        value: Of one response.
+        cost: Of contacting one person.
+    """
+
+    value: Annotated[Money, Field(gt=0)]
+    cost: Money
+
+
 class PropensityModel(Section):
     """The probability that a person does something within a window.
 
@@ -130,6 +143,8 @@ class PropensityModel(Section):
         history: How far back training instants go.
         leakage_alarm_at: An AUC from here on is suspected of a leak and never published.
         external: Scores made elsewhere; then nothing is fitted and the gates judge them.
+        profit: Adds the score ``worth_it``: the probability reaches the cut-off that would have
+            earned most.
     """
 
     type: Literal["propensity"]
@@ -151,6 +166,12 @@ class PropensityModel(Section):
     leakage_alarm_at: Probability = 0.85
     refit: Refit = "with_training"
     external: ExternalScores | None = None
+    profit: Profit | None = None
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Every score of a person."""
+        return self.outputs if self.profit is None else (*self.outputs, "worth_it")
 
 
 class ClvGates(Section):

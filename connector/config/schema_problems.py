@@ -138,6 +138,8 @@ def _problem(
         allowed = f"at least {context['min_length']} entries"
     elif kind == "greater_than_equal":
         allowed = f"{context['ge']} or more"
+    elif kind == "greater_than":
+        allowed = f"more than {context['gt']:g}"
     elif kind == "less_than":
         allowed = f"less than {context['lt']:g}"
     elif kind == "less_than_equal":

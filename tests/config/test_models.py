@@ -136,6 +136,16 @@ CASES = [
         "shop.yaml:31: models.purchase_30d.predict.event: no configured table is named 'order'; allowed: customers, orders, order_items. Did you mean 'orders'?",
     ),
     (
+        "calibrate: isotonic",
+        "profit: {value: 0, cost: 0.5}",
+        "shop.yaml:36: models.purchase_30d.profit.value: found 0; allowed: more than 0.",
+    ),
+    (
+        "calibrate: isotonic",
+        "profit: {value: 40}",
+        "shop.yaml:36: models.purchase_30d.profit.cost: is missing.",
+    ),
+    (
         "platinum: top 1%",
         "platinum: 1%",
         "shop.yaml:45: models.clv_365d.tiers.platinum: found '1%'; allowed: a share from the top, such as top 5%, or rest.",

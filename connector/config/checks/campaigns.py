@@ -132,8 +132,7 @@ def _score(draft: Draft, path: KeyPath, value: str) -> Iterator[Problem]:
     if value.startswith(RFM):
         yield from draft.unknown(path, "RFM column", column, RFM_COLUMNS)
     elif isinstance(model, PropensityModel | ClvModel):
-        outputs = model.scores if isinstance(model, ClvModel) else model.outputs
-        yield from draft.unknown(path, f"output of model {name}", column, outputs)
+        yield from draft.unknown(path, f"output of model {name}", column, model.scores)
 
 
 def properties_have_one_owner(draft: Draft) -> Iterator[Problem]:

@@ -25,8 +25,10 @@ from connector.models.propensity.gates import baseline_measures, gates
 from connector.models.propensity.metrics import measures
 from connector.models.propensity.model import COLUMNS, Cuts, Evaluation
 from connector.models.propensity.snapshots import Snapshot, checked
-from connector.models.propensity.spec import ALARM_AUC, FEW_POSITIVES, PublishIf
+from connector.models.propensity.spec import ALARM_AUC, FEW_POSITIVES, Profit, PublishIf
 from connector.models.propensity.sql import percentile_sql
+from connector.models.propensity.worth import COLUMN as WORTH_IT
+from connector.models.propensity.worth import WorthIt
 
 KIND = "external_propensity"
 """In the store."""
@@ -54,6 +56,7 @@ class ExternalSpec:
         publish_if: The gates.
         leakage_alarm_at: As for our own models.
         probability_baselines: Likewise.
+        profit: Asks for the column ``worth_it``.
     """
 
     name: str
@@ -64,6 +67,7 @@ class ExternalSpec:
     publish_if: PublishIf = field(default_factory=PublishIf)
     leakage_alarm_at: float = ALARM_AUC
     probability_baselines: tuple[str, ...] = ()
+    profit: Profit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +158,21 @@ class ExternalModel:
         cuts: From score to percentile.
         evaluation: Tables for the report.
         card: How good the scores are.
+        worth: From which probability on a contact pays; None where nobody asked.
     """
 
     name: str
     cuts: Cuts
     evaluation: Evaluation
     card: ModelCard
+    worth: WorthIt | None = None
     kind: str = KIND
 
     @property
     def columns(self) -> tuple[ScoreColumn, ...]:
         """The output columns, in order."""
-        return COLUMNS["probability"], COLUMNS["percentile"]
+        both = COLUMNS["probability"], COLUMNS["percentile"]
+        return both if self.worth is None else (*both, WORTH_IT)
 
     @property
     def version(self) -> str:
@@ -186,16 +193,20 @@ class ExternalModel:
         score = frame[SCORE].to_numpy(dtype=np.float64)
         if not ((score >= 0) & (score <= 1)).all():
             raise ModelError(f"A score of {self.name!r} is not between 0 and 1.")
-        return pd.DataFrame(
+        result = pd.DataFrame(
             {"probability": score, "percentile": self.cuts.percentile(score)}, index=frame.index
         )
+        if self.worth is not None:
+            result[WORTH_IT.name] = self.worth.apply(score)
+        return result
 
     def predict_sql(self, features: str = "features") -> str:
         """The same over a relation with ``profile_id`` and ``score``."""
-        return (
+        select = (
             f"SELECT s.profile_id AS profile_id, s.{SCORE} AS probability"
             f", {percentile_sql(f's.{SCORE}', self.cuts.edges)} AS percentile FROM {features} AS s"
         )
+        return select if self.worth is None else self.worth.sql(select)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -205,6 +216,7 @@ class ExternalModel:
             "cuts": encode(self.cuts.edges),
             "evaluation": self.evaluation.to_dict(),
             "card": self.card.to_dict(),
+            "worth": None if self.worth is None else self.worth.to_dict(),
         }
 
     @classmethod
@@ -220,6 +232,7 @@ class ExternalModel:
                 cuts=Cuts(decode(data["cuts"])),
                 evaluation=Evaluation.from_dict(data["evaluation"]),
                 card=ModelCard.from_dict(data["card"]),
+                worth=WorthIt.from_dict(data.get("worth")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ModelError(
@@ -275,6 +288,10 @@ def judge(
         f" {latest.as_of.date()}.",
         *(f"{n:,} rows were left out: {why}." for why, n in sorted(current.refused.items())),
     ]
+    gains = gain_curve(label, score)
+    worth = None if spec.profit is None else WorthIt.of(gains, spec.profit)
+    if worth is not None:
+        notes.append(worth.note(latest.as_of.date()))
     if n_positive < FEW_POSITIVES:
         notes.append(f"Only {n_positive} people did it: below {FEW_POSITIVES} figures wobble.")
     covered = Gate(
@@ -315,8 +332,7 @@ def judge(
     return ExternalModel(
         name=spec.name,
         cuts=Cuts.fit(current.scores[SCORE].to_numpy(dtype=np.float64)),
-        evaluation=Evaluation(
-            latest.as_of, gain_curve(label, score), calibration_table(label, score)
-        ),
+        evaluation=Evaluation(latest.as_of, gains, calibration_table(label, score)),
         card=card,
+        worth=worth,
     )

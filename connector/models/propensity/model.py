@@ -37,6 +37,8 @@ from connector.models.propensity.metrics import Floats
 from connector.models.propensity.scorers import Linear, Scorer, in_blocks, read_scorer
 from connector.models.propensity.spec import KIND
 from connector.models.propensity.sql import linear_sql
+from connector.models.propensity.worth import COLUMN as WORTH_IT
+from connector.models.propensity.worth import WorthIt
 from connector.models.reasons import Wording, reasons
 
 PERCENTILES = 100
@@ -148,6 +150,7 @@ class PropensityModel:
         cuts: From score to percentile.
         evaluation: Tables for the report.
         card: Where the model comes from and how good it is.
+        worth: From which probability on a contact pays; None where nobody asked.
     """
 
     name: str
@@ -160,12 +163,14 @@ class PropensityModel:
     cuts: Cuts
     evaluation: Evaluation
     card: ModelCard
+    worth: WorthIt | None = None
     kind: str = KIND
 
     @property
     def columns(self) -> tuple[ScoreColumn, ...]:
         """The output columns, in order."""
-        return tuple(column for name, column in COLUMNS.items() if name in self.outputs)
+        asked = tuple(column for name, column in COLUMNS.items() if name in self.outputs)
+        return asked if self.worth is None else (*asked, WORTH_IT)
 
     @property
     def version(self) -> str:
@@ -209,7 +214,8 @@ class PropensityModel:
     def predict_sql(self, features: str = "features") -> str | None:
         """SELECT of ``profile_id``, ``probability`` and ``percentile`` in the house dialect.
 
-        Reasons are not among them: naming the largest of many parts is no work for SQL.
+        And of ``worth_it`` where the model has it. Reasons are not among them: naming the largest
+        of many parts is no work for SQL.
 
         Args:
             features: Relation with the features.
@@ -219,9 +225,10 @@ class PropensityModel:
         """
         if not isinstance(self.scorer, Linear):
             return None
-        return linear_sql(
+        select = linear_sql(
             self.inputs, self.scorer, self.calibration, self.cuts.edges, features=features
         )
+        return select if self.worth is None else self.worth.sql(select)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -241,6 +248,7 @@ class PropensityModel:
             "cuts": encode(self.cuts.edges),
             "evaluation": self.evaluation.to_dict(),
             "card": self.card.to_dict(),
+            "worth": None if self.worth is None else self.worth.to_dict(),
         }
 
     @classmethod
@@ -265,6 +273,7 @@ class PropensityModel:
                 cuts=Cuts(decode(data["cuts"])),
                 evaluation=Evaluation.from_dict(data["evaluation"]),
                 card=ModelCard.from_dict(data["card"]),
+                worth=WorthIt.from_dict(data.get("worth")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ModelError(
@@ -292,6 +301,8 @@ class PropensityModel:
             result["reasons"] = reasons(
                 self._explain(frame), frame, self.wordings, top=self.n_reasons
             )
+        if self.worth is not None:
+            result[WORTH_IT.name] = self.worth.apply(result["probability"].to_numpy())
         return result
 
     def _explain(self, frame: pd.DataFrame) -> pd.DataFrame:

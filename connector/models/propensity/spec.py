@@ -46,6 +46,26 @@ class PublishIf:
 
 
 @dataclass(frozen=True, slots=True)
+class Profit:
+    """What a response brings and a contact costs.
+
+    Attributes:
+        value: Of one response, currency, positive.
+        cost: Of contacting one person, currency, not negative.
+    """
+
+    value: float
+    cost: float
+
+    def __post_init__(self) -> None:
+        if not self.value > 0 or not self.cost >= 0:
+            raise ModelError(
+                f"A profit needs a positive value and a cost of 0 or more, not {self.value} and"
+                f" {self.cost}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class PropensitySpec:
     """One propensity model.
 
@@ -66,6 +86,7 @@ class PropensitySpec:
         drop_missing_above: A feature with a larger share of unknown values is left out.
         max_rows: Larger training sets are sampled down to so many rows.
         n_reasons: Drivers named for each person.
+        profit: Asks for the column ``worth_it``.
     """
 
     name: str
@@ -81,6 +102,7 @@ class PropensitySpec:
     drop_missing_above: float = 0.6
     max_rows: int = 200_000
     n_reasons: int = 3
+    profit: Profit | None = None
 
     def __post_init__(self) -> None:
         unknown = [a for a in self.algorithms if a not in ALGORITHMS]

@@ -26,6 +26,7 @@ from connector.models.propensity.spec import (
     LEAST_POSITIVES,
     PropensitySpec,
 )
+from connector.models.propensity.worth import WorthIt
 from connector.models.reasons import Wording
 
 NO_WORDINGS: Mapping[str, Wording] = MappingProxyType({})
@@ -73,7 +74,9 @@ def fit(
     latest = candidates[chosen][-1]
     judged = ordered[latest.cutoff]
     label = judged.label.to_numpy(dtype=np.float64)
-    card = _Card(spec, ordered, n_positive, backtest, candidates, chosen).make(
+    gains = gain_curve(label, latest.probability)
+    worth = None if spec.profit is None else WorthIt.of(gains, spec.profit)
+    card = _Card(spec, ordered, n_positive, backtest, candidates, chosen, worth).make(
         now, fitted, calibration
     )
     scores = fitted.score(ordered[-1].features)
@@ -88,10 +91,11 @@ def fit(
         cuts=Cuts.fit(scores),
         evaluation=Evaluation(
             as_of=judged.as_of,
-            gains=gain_curve(label, latest.probability),
+            gains=gains,
             calibration=calibration_table(label, latest.probability),
         ),
         card=card,
+        worth=worth,
     )
 
 
@@ -123,6 +127,7 @@ class _Card:
     backtest: Backtest
     candidates: Mapping[str, list[Tested]]
     chosen: str
+    worth: WorthIt | None
 
     @property
     def latest(self) -> Tested:
@@ -216,6 +221,8 @@ class _Card:
             "Reasons compare with the typical person, every feature at its median, whose"
             f" probability is {reference:.1%}."
         )
+        if self.worth is not None:
+            notes.append(self.worth.note(judged.as_of.date()))
         return notes
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from connector.config.models import ExternalScores, PropensityModel
 from connector.models.propensity.external import ExternalModel, ExternalSpec, accept, judge
 from connector.models.propensity.snapshots import Snapshot
-from connector.models.propensity.spec import PublishIf
+from connector.models.propensity.spec import Profit, PublishIf
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.warehouse.render import quote
 
@@ -62,6 +62,12 @@ def score(
     load_frame(context.warehouse, output, model.predict(found.scores).add_prefix(f"{name}."))
 
 
+def profit_of(settings: PropensityModel) -> Profit | None:
+    """What a response brings and a contact costs, where the file says so."""
+    said = settings.profit
+    return None if said is None else Profit(float(said.value), float(said.cost))
+
+
 def _table(settings: PropensityModel) -> ExternalScores:
     if settings.external is None:
         raise TypeError(settings)
@@ -80,6 +86,7 @@ def _spec(name: str, settings: PropensityModel) -> ExternalSpec:
             gates.positives_at_least, gates.auc_at_least, gates.beats, gates.ece_at_most
         ),
         leakage_alarm_at=settings.leakage_alarm_at,
+        profit=profit_of(settings),
     )
 
 

@@ -21,6 +21,7 @@ from connector.models.propensity import (
 from connector.models.propensity.external import ExternalModel
 from connector.models.propensity.goals import EventTable, Goal, label_sql
 from connector.models.propensity.model import COLUMNS
+from connector.models.propensity.worth import COLUMN as WORTH_IT
 from connector.models.reasons import Wording
 from connector.pipeline.scoring import external
 from connector.pipeline.scoring.context import ScoringContext, load_frame, number_frame
@@ -104,6 +105,7 @@ def _spec(name: str, settings: Settings) -> PropensitySpec:
         ),
         outputs=settings.outputs,
         leakage_alarm_at=settings.leakage_alarm_at,
+        profit=external.profit_of(settings),
     )
 
 
@@ -219,7 +221,8 @@ def _score(
 
 def _columns(settings: Settings) -> tuple[ScoreColumn, ...]:
     outputs = settings.outputs if settings.external is None else ("probability", "percentile")
-    return tuple(column for name, column in COLUMNS.items() if name in outputs)
+    columns = tuple(column for name, column in COLUMNS.items() if name in outputs)
+    return columns if settings.profit is None else (*columns, WORTH_IT)
 
 
 KIND = Kind(fit=_fit, score=_score, columns=_columns)
