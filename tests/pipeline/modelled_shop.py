@@ -38,7 +38,7 @@ models:
     type: clv
     horizon: 90d
     algorithms: [mbg_nbd_gamma_gamma]
-    publish_if: {backtest_windows: 2}
+    publish_if: {backtest_windows: 1}
     outputs: [expected, low_80, high_80, p_alive, expected_orders, next_order_date, percentile,
               tier]
   personas:

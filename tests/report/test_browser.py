@@ -6,7 +6,7 @@ import re
 import pytest
 
 from connector.report.html import write_html
-from tests.report import sample
+from tests.report import sample, sample_models
 from tests.report.browser import BINARY, Browser
 
 pytestmark = pytest.mark.skipif(
@@ -67,13 +67,18 @@ def browser():
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    made = {"sample": sample.sample, "first_run": sample.first_run, "empty": sample.empty}
+    made = {
+        "sample": sample.sample,
+        "first_run": sample.first_run,
+        "empty": sample.empty,
+        "models": sample_models.with_models,
+    }
     return {name: write_html(make(), folder / f"{name}.html") for name, make in made.items()}
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-@pytest.mark.parametrize("name", ["sample", "first_run", "empty"])
+@pytest.mark.parametrize("name", ["sample", "first_run", "empty", "models"])
 def test_no_complaint_no_request_and_no_sideways_scroll(browser, pages, name, width, dark):
     browser.show(pages[name].as_uri(), width=width, dark=dark)
     assert browser.value("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,176 @@
+"""Models as a report might show them, written down by hand; numbers are made to be told apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from connector.report.data import ReportData
+from connector.report.models import (
+    BinRow,
+    Dot,
+    GateRow,
+    MeasureRow,
+    ModelRow,
+    PersonaRow,
+    PersonaSummary,
+    ProfitPoint,
+    ProfitRow,
+    SegmentTrend,
+    TenthRow,
+    TierRow,
+    TopicRow,
+    TopicSummary,
+    TrendPoint,
+    TrialRow,
+    ValueSummary,
+)
+from tests.report import sample
+
+FITTED = datetime(2026, 4, 6, 4, tzinfo=UTC)
+RATES = (0.41, 0.22, 0.14, 0.09, 0.06, 0.04, 0.02, 0.01, 0.006, 0.004)
+HOSTILE = '<script>alert("x")</script>'
+
+
+def tenths() -> tuple[TenthRow, ...]:
+    mean = sum(RATES) / 10
+    return tuple(
+        TenthRow(i + 1, rate, rate / mean, sum(RATES[: i + 1]) / sum(RATES))
+        for i, rate in enumerate(RATES)
+    )
+
+
+def profit() -> ProfitRow:
+    shares = np.linspace(0, 1, 41)
+    found = np.interp(shares, np.arange(11) / 10, np.cumsum([0, *RATES]) / 10)
+    profits = 1000 * (found * 30.0 - shares * 1.9)
+    best = int(profits.argmax())
+    return ProfitRow(
+        campaign="win_back",
+        value=30.0,
+        cost=1.9,
+        cutoff=0.0633,
+        share=float(shares[best]),
+        best=float(profits[best]),
+        everybody=float(profits[-1]),
+        points=tuple(ProfitPoint(float(x), float(y)) for x, y in zip(shares, profits, strict=True)),
+    )
+
+
+def models() -> tuple[ModelRow, ...]:
+    return (
+        ModelRow(
+            name="purchase_30d",
+            kind="propensity",
+            algorithm="gradient_boosting",
+            use="stored",
+            version=4,
+            fitted_at=FITTED,
+            people=18_204,
+            measures=(
+                MeasureRow("auc", 0.781, {"rfm_score": 0.744, "base_rate": 0.5}),
+                MeasureRow("ece", 0.012, {"base_rate": 0.031}),
+                MeasureRow("n_tested", 18_204.0),
+            ),
+            gates=(
+                GateRow("auc_at_least", "AUC of 0.650 or more", "0.781", passed=True),
+                GateRow("beats", "beats rfm_score", "0.781 against 0.744", passed=True),
+            ),
+            notes=("Reasons compare with the typical person.", HOSTILE),
+            tenths=tenths(),
+            bins=tuple(BinRow(900 - 80 * i, p, p * 1.05) for i, p in enumerate(RATES[::-1])),
+            profits=(profit(),),
+        ),
+        ModelRow(
+            name="churn_90d",
+            kind="propensity",
+            algorithm="logistic",
+            use="none",
+            fitted_at=FITTED,
+            people=3_110,
+            measures=(MeasureRow("auc", 0.571, {"rfm_score": 0.602}),),
+            gates=(GateRow("beats", "beats rfm_score", "0.571 against 0.602", passed=False),),
+            refused=("beats: 0.571 against 0.602, needs beats rfm_score",),
+            is_refused=True,
+        ),
+        ModelRow(
+            name="tiny", kind="clv", algorithm="", use="none", refused=("3 customers are too few.",)
+        ),
+    )
+
+
+def personas() -> PersonaSummary:
+    rng = np.random.default_rng(4)
+    names = ("early birds", "deal hunters, small baskets", HOSTILE, "high spenders")
+    centres = [(-1.5, 0.3), (0.4, -1.0), (0.9, 1.6), (3.2, 0.1)]
+    dots = tuple(
+        Dot(round(x + rng.normal(0, 0.7), 2), round(y + rng.normal(0, 0.4), 2), int(n), i)
+        for i, (x, y) in enumerate(centres)
+        for n in rng.integers(3, 90, 45)
+    )
+    return PersonaSummary(
+        model="personas",
+        personas=tuple(
+            PersonaRow(
+                f"c{i + 1}", name, 7_000 // (i + 1), ("buys on promotion", "low orders"), *at
+            )
+            for i, (name, at) in enumerate(zip(names, centres, strict=True))
+        ),
+        n_without=412,
+        n_outliers=37,
+        explained=(0.52, 0.27),
+        dots=dots,
+    )
+
+
+def affinity() -> TopicSummary:
+    topics = (
+        TopicRow("t1", "knives, bowls", 5_120, ("knives", "bowls", "pans")),
+        TopicRow("t2", "seeds, pots", 2_040, ("seeds", "pots", HOSTILE)),
+    )
+    return TopicSummary("affinity", topics, 9_001)
+
+
+def value() -> ValueSummary:
+    return ValueSummary(
+        model="clv_365d",
+        what="net_revenue",
+        horizon_days=365,
+        people=12_200,
+        expected=1_204_000.0,
+        tiers=(
+            TierRow("platinum", 122, 180_000.0, 402.0, 3_300.0),
+            TierRow("gold", 488, 260_000.0, 120.0, 1_210.0),
+            TierRow("rest", 11_590, 764_000.0, 0.0, 210.0),
+        ),
+        trials=(
+            TrialRow("pareto_nbd_gamma_gamma", False, True, 41.2, 118.4, 0.031, 0.62),
+            TrialRow("last_365d_value", True, False, 52.0, 140.9, -0.14, 0.55),
+            TrialRow("zero", True, False, 61.3, 171.0, -1.0, 0.0),
+        ),
+        n_windows=2,
+    )
+
+
+def trends() -> tuple[SegmentTrend, ...]:
+    points = tuple(
+        TrendPoint(FITTED - timedelta(days=7 * (5 - i)), 900 + 40 * i, 70 + i, 30 + 3 * i)
+        for i in range(6)
+    )
+    return (SegmentTrend("win_back", points), SegmentTrend("empty", tuple(
+        dataclasses.replace(point, people=0, joins=0, leaves=0) for point in points
+    )))  # fmt: skip
+
+
+def with_models() -> ReportData:
+    """The usual report, and every section about models."""
+    return dataclasses.replace(
+        sample.sample(),
+        models=models(),
+        personas=(personas(),),
+        affinity=(affinity(),),
+        lifetime=(value(),),
+        trends=trends(),
+    )
