@@ -60,13 +60,13 @@ def join_groups(
     pairs, moves = f"{output}_pairs", f"{output}_moves"
     warehouse.create_table_as(
         f"{output}_edges",
-        f"SELECT DISTINCT g.label AS label, e.v AS v FROM ({edges}) AS e JOIN {groups} AS g"
+        f"SELECT g.label AS label, e.v AS v FROM ({edges}) AS e JOIN {groups} AS g"
         " ON g.customer_id = e.customer_id",
     )
     warehouse.create_table_as(
         pairs,
         f"SELECT e.label AS label, e.v AS v FROM {output}_edges AS e JOIN (SELECT x.v AS v FROM"
-        f" {output}_edges AS x GROUP BY x.v HAVING count(*) > 1) AS s ON s.v = e.v",
+        f" {output}_edges AS x GROUP BY x.v HAVING min(x.label) < max(x.label)) AS s ON s.v = e.v",
     )
     if not _components(warehouse, pairs, f"{output}_components"):
         warehouse.create_view_as(
@@ -134,7 +134,7 @@ def _components(warehouse: Warehouse, pairs: str, output: str) -> int:
     n_labels = len(labels.dictionary)
     n_nodes = n_labels + len(values.dictionary)
     ends = (labels.indices.to_numpy(), values.indices.to_numpy() + n_labels)
-    ones = np.ones(rows.num_rows, dtype=np.int8)
+    ones = np.ones(rows.num_rows, dtype=np.int32)
     graph = coo_array((ones, ends), shape=(n_nodes, n_nodes))
     _, found = connected_components(graph, directed=False)
     warehouse.load(
