@@ -56,7 +56,7 @@ def show_explanation(found: Explanation) -> None:
     for campaign in found.campaigns:
         mark, colour = CAMPAIGN_MARKS.get(campaign.status, ("·", ""))
         say(out, mark, colour, subject(campaign.campaign, campaign.why), indent=2)
-    out.print(Text(f"  {found.global_holdout}", style="dim"))
+    out.print(Text(f"  Global holdout: {found.global_holdout}", style="dim"))
 
     _head(out, "Segments")
     for segment in found.segments:

@@ -219,7 +219,7 @@ class Look(Subject):
         """Whether the global holdout keeps the person back."""
         draw = self.activation.global_draw
         if draw is None:
-            return "There is none."
+            return "none."
         arm, is_logged, since = self._arm(draw.campaign, draw.epoch)
         when = f"since {since:%Y-%m-%d}" if is_logged and since else "as the next run would draw it"
         if arm is None:

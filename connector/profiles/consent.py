@@ -1,7 +1,8 @@
 """Consent: what each person last said for each purpose and channel, and nothing means no.
 
-The latest record before ``as_of`` wins; of two at the same moment the withdrawal wins. Doubt always
-denies:
+The latest record before ``as_of`` wins; of two at the same moment the withdrawal wins. A withdrawal
+counts whatever its time: it may bear a clock that goes ahead, or the run a past ``as_of``, and it
+is today that people are written to. Doubt always denies:
 
 * A status that is neither a word for yes nor a word for no (a vendor renamed ``subscribed``) is set
   aside and reported, and where it is the newest record the person has *no record*: the older yes
@@ -82,7 +83,7 @@ def resolve_consent(
     Args:
         warehouse: Where the mapped consents lie; without such a relation nobody has consented.
         spec: How they are read.
-        as_of: Records at or after it are not known yet.
+        as_of: A yes at or after it is not known yet.
         consents: The mapped relation.
     """
     if not warehouse.columns(consents):
@@ -241,7 +242,7 @@ def _judged(spec: ConsentSpec, as_of: datetime, consents: str) -> str:
     return (
         "SELECT r.person AS person, r.purpose AS purpose, r.channel AS channel, r.status AS"
         " status, r.at AS at, CASE"
-        f" WHEN r.at >= {literal(as_of)} THEN 'after_as_of'"
+        f" WHEN r.at >= {literal(as_of)} AND r.status <> 'withdrawn' THEN 'after_as_of'"
         f" WHEN {bad_person} THEN 'unreadable_person'"
         f" WHEN {other} THEN 'other_purpose'"
         " WHEN r.status = 'granted' AND r.at IS NULL THEN 'missing_at'"

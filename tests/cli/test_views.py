@@ -184,7 +184,7 @@ def explained(*segments: SegmentView) -> Explanation:
         rfm=Rfm("loyal", None, None, "", (), "No order ever, so there are no scores."),
         segments=segments,
         campaigns=(CampaignView("vip", "blocked", why, "outranked", "regulars", None, "", None),),
-        global_holdout="There is none.",
+        global_holdout="none.",
         consents=(ConsentView("hubspot", "marketing by email: granted", "m", "e", "granted", AT),),
         exclusions=(),
         destinations=(DestinationView("hubspot", "May be written to.", "", "known", "yes", "",

@@ -171,6 +171,17 @@ def test_a_no_to_the_planned_address_is_heard_at_apply_although_another_says_yes
     assert "new@example.com" in shop.members()
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=-1)])
+def test_a_no_after_the_instant_of_the_scores_is_heard(shop: Shop, ahead: timedelta) -> None:
+    """By a clock that goes ahead, or between a past ``as_of`` and today."""
+    shop.now += timedelta(days=5)
+    shop.said.append(("c3@example.com", False, shop.now + ahead))
+    with shop.open() as project:
+        project.sync(as_of=shop.now - timedelta(days=3))
+    assert "c3@example.com" not in shop.members()
+    assert "c4@example.com" in shop.members()
+
+
 def test_a_campaigns_own_exclusion_list_is_read_again_at_apply(shop: Shop) -> None:
     for name in ("new", "calm"):
         shop.customers[name] = (f"{name}@example.com", shop.now)
