@@ -84,7 +84,7 @@ def check(
     else:
         from connector.cli.findings import show_findings
 
-        show_findings(checked, project.config.project.currency)
+        show_findings(checked)
     if any(finding.level is Level.ERROR for finding in checked.findings):
         raise typer.Exit(4)
 

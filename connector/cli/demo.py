@@ -89,7 +89,7 @@ def run_demo(folder: Path, n_customers: int) -> None:
             out.rule("[bold]liftline check")
             checked = check(project)
             steps.clear()
-            findings.show_findings(checked, project.config.project.currency)
+            findings.show_findings(checked)
 
             out.rule("[bold]liftline plan")
             plan = project.plan()

@@ -25,7 +25,7 @@ _WEEKS_OF_A_MONTH = 365.25 / 12 / 7
 _LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
-def show_findings(checked: Checked, currency: str) -> None:
+def show_findings(checked: Checked) -> None:
     """Findings in the order of the file, the models, what could be shown, then the verdict."""
     out = console()
     in_table = {prospect.subject for prospect in checked.prospects}
@@ -41,7 +41,7 @@ def show_findings(checked: Checked, currency: str) -> None:
         )
     if checked.has_models:
         out.print()
-        show_models(out, [one.short() for one in checked.models], currency)
+        show_models(out, [one.short() for one in checked.models], checked.currency)
     _show_prospects(out, checked.prospects, checked.power, checked.wanted)
     totals = {level: sum(f.level is level for f in checked.findings) for level in Level}
     verdict = "Not ready: mend the errors first." if totals[Level.ERROR] else "Ready."

@@ -56,6 +56,7 @@ class Checked:
         power: The probability with which an effect is to be found (0-1).
         wanted: The effect that somebody wants to see (0.03 = 3 %).
         models: Every model as the next plan would use it.
+        currency: Of errors in money.
     """
 
     findings: tuple[Finding, ...]
@@ -63,6 +64,7 @@ class Checked:
     power: float
     wanted: float
     models: tuple[Standing, ...] = ()
+    currency: str = ""
 
     @property
     def has_models(self) -> bool:
@@ -130,6 +132,7 @@ def check(
         measurement.power,
         measurement.detect,
         tuple(standing),
+        config.project.currency,
     )
 
 

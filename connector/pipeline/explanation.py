@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -109,6 +109,10 @@ class Steadiness:
     stays_until: datetime | None
 
 
+RULE_ALONE = Steadiness("", "rule", 0, 1, None)
+"""Nothing does."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentView:
     """One segment.
@@ -129,7 +133,7 @@ class SegmentView:
     conditions: tuple[Condition, ...]
     to_leave: tuple[str, ...]
     to_enter: tuple[str, ...]
-    steadiness: Steadiness
+    steadiness: Steadiness = RULE_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +258,13 @@ class Explanation:
     person: Person
     as_of: datetime
     rfm: Rfm
-    models: ModelsView
     segments: tuple[SegmentView, ...]
     campaigns: tuple[CampaignView, ...]
     global_holdout: str
     consents: tuple[ConsentView, ...]
     exclusions: tuple[Exclusion, ...]
     destinations: tuple[DestinationView, ...]
+    models: ModelsView = field(default_factory=ModelsView)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

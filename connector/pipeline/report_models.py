@@ -70,7 +70,9 @@ def _model(config: Config, found: Understanding, one: Standing) -> rows.ModelRow
             rows.BinRow(b.n_people, b.predicted, b.observed)
             for b in (evaluation.calibration if evaluation else ())
         ),
-        profits=tuple(_profits(config, found, one.name, evaluation)) if evaluation else (),
+        profits=tuple(_profits(config, found, one.name, evaluation))
+        if evaluation and evaluation.gains
+        else (),
     )
 
 
@@ -93,9 +95,14 @@ def _profits(
     model: str,
     evaluation: Any,  # noqa: ANN401 - of a propensity model; imported there, for it is slow
 ) -> Iterator[rows.ProfitRow]:
-    """The profit curve of every campaign whose segment reads the model and that names a cost."""
-    from connector.models.propensity.curves import profit_curve
+    """The profit curve of the model's own value and cost, and those of the campaigns that use it.
 
+    Of a campaign whose segment reads the model and whose strategy names a cost, a response is worth
+    the mean order less what a redemption costs.
+    """
+    own = getattr(dict(config.models.named())[model], "profit", None)
+    if own is not None:
+        yield _profit(evaluation, "", float(own.value), float(own.cost))
     reads = {
         segment.name
         for segment in found.segments
@@ -103,29 +110,31 @@ def _profits(
     }
     mean = _mean_order(found)
     for name, campaign in config.campaigns.items():
-        strategy = config.strategies.get(campaign.strategy or "")
-        costs = _costs(strategy)
-        if campaign.segment not in reads or costs is None or not mean or not evaluation.gains:
+        costs = _costs(config.strategies.get(campaign.strategy or ""))
+        if campaign.segment not in reads or costs is None or mean is None:
             continue
         contact, redemption = costs
-        value = mean - redemption
-        if value <= 0:
-            continue
-        curve = profit_curve(evaluation.gains, value=value, cost=contact)
-        people = evaluation.gains[-1].n_people
-        yield rows.ProfitRow(
-            campaign=name,
-            value=round(value, 2),
-            cost=contact,
-            cutoff=curve.best.probability,
-            share=curve.best.n_people / people,
-            best=1000 * curve.best.profit / people,
-            everybody=1000 * curve.points[-1].profit / people,
-            points=tuple(
-                rows.ProfitPoint(p.n_people / people, 1000 * p.profit / people)
-                for p in curve.points
-            ),
-        )
+        if mean > redemption:
+            yield _profit(evaluation, name, mean - redemption, contact)
+
+
+def _profit(evaluation: Any, campaign: str, value: float, cost: float) -> rows.ProfitRow:  # noqa: ANN401
+    from connector.models.propensity.curves import profit_curve
+
+    curve = profit_curve(evaluation.gains, value=value, cost=cost)
+    people = evaluation.gains[-1].n_people
+    return rows.ProfitRow(
+        campaign=campaign,
+        value=round(value, 2),
+        cost=cost,
+        cutoff=curve.best.probability,
+        share=curve.best.n_people / people,
+        best=1000 * curve.best.profit / people,
+        everybody=1000 * curve.points[-1].profit / people,
+        points=tuple(
+            rows.ProfitPoint(p.n_people / people, 1000 * p.profit / people) for p in curve.points
+        ),
+    )
 
 
 def _costs(strategy: Strategy | None) -> tuple[float, float] | None:

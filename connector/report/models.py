@@ -80,7 +80,7 @@ class ProfitRow:
     """What a campaign over a model's people would bring, by where it stops.
 
     Attributes:
-        campaign: Its name.
+        campaign: Its name; empty for the value and cost that the model itself was given.
         value: What a response brings, less what an offer costs, currency.
         cost: Of a contact, currency.
         cutoff: The probability with the most profit.

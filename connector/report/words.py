@@ -101,8 +101,12 @@ BLOCKED = _table(
         "In the global holdout",
         "No campaign addresses them, so that all campaigns together can be measured.",
     ),
+    over_budget=(
+        "Waiting for the budget",
+        "Others rank higher and the budget of this run is spent; a later run continues with them.",
+    ),
 )
-"""Why a member of a segment has no arm."""
+"""Why a member of a segment is not addressed; only those who wait have an arm."""
 
 OUTCOMES = _table(
     delivered=("Delivered", "Confirmed by the destination."),

@@ -34,6 +34,7 @@ models:
     algorithms: [logistic]
     validate: {folds: 1}
     publish_if: {positives_at_least: 100, auc_at_least: 0.55}
+    profit: {value: 12, cost: 1.5}
   clv:
     type: clv
     horizon: 90d

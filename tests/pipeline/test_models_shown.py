@@ -336,7 +336,8 @@ def test_the_report_shows_models_personas_topics_and_values(place: Place) -> Non
 def test_the_best_cut_off_is_the_best_of_all(place: Place) -> None:
     """Against every cut-off reckoned by hand from the stored gain curve."""
     assert place.report is not None
-    (profit,) = next(m for m in place.report.models if m.name == "purchase_30d").profits
+    own, profit = next(m for m in place.report.models if m.name == "purchase_30d").profits
+    assert (own.campaign, own.value, own.cost) == ("", 12.0, 1.5)
     orders = place.orders()
     year = orders[orders.ordered_at >= place.plans[1].header.as_of - timedelta(days=365)]
     assert profit.value == pytest.approx(year.total.mean() - 4, abs=0.01)
@@ -349,6 +350,11 @@ def test_the_best_cut_off_is_the_best_of_all(place: Place) -> None:
     assert profit.best == pytest.approx(max(0.0, reckoned.max()), rel=1e-3)
     assert profit.cutoff == table[reckoned.argmax(), 0]
     assert profit.everybody == pytest.approx(reckoned[-1], rel=1e-3)
+    # Whoever is at or above the model's own cut-off is worth a contact.
+    scores = place.scores(1)
+    worth = scores["purchase_30d.probability"] >= own.cutoff
+    assert (scores["purchase_30d.worth_it"].astype(bool) == worth).all()
+    assert 0 < worth.sum() < len(worth)
 
 
 def test_trends_are_the_runs_and_now(place: Place) -> None:
