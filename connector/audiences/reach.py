@@ -181,8 +181,10 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
     """Complete ``reach`` with what the ledger knows of the vendors' records.
 
     Two of our profiles that are one record at the vendor would be written twice, perhaps from two
-    arms: only one of them, the one that the vendor has something of already, else the smallest id,
-    stays reachable. None of them does when one has said no: which of its addresses a record is
+    arms: only one of them stays reachable. As in a merge the earliest assignment decides, and of
+    two given at once the one that is held out: a record that was spared in any campaign is not
+    treated through another address. Then the one that the vendor has something of already, then
+    the smallest id. None of them stays when one has said no: which of its addresses a record is
     written to is the vendor's affair.
     """
     con.execute(
@@ -207,14 +209,23 @@ def apply_records(con: duckdb.DuckDBPyConnection) -> None:
             WHERE blocked IN ('consent_withdrawn', 'excluded', 'withdrawal_in_doubt')
             GROUP BY ALL
         ),
+        assigned AS (
+            SELECT profile_id, min(first_eligible_at) AS since,
+                bool_or(arm <> 'treatment') AS is_held_out
+            FROM st_assignments GROUP BY 1
+        ),
         ranked AS (
-            SELECT destination, profile_id,
+            SELECT destination, j.profile_id,
                 row_number() OVER (
                     PARTITION BY destination, record_id
                     ORDER BY CASE WHEN blocked IS NULL THEN 0 ELSE 1 END,
-                             CASE WHEN presence IN ('yes', 'maybe') THEN 0 ELSE 1 END, profile_id
+                             a.since NULLS LAST,
+                             CASE WHEN a.is_held_out THEN 0 ELSE 1 END,
+                             CASE WHEN presence IN ('yes', 'maybe') THEN 0 ELSE 1 END,
+                             j.profile_id
                 ) AS place
-            FROM joined JOIN shared USING (destination, record_id)
+            FROM joined j JOIN shared USING (destination, record_id)
+            LEFT JOIN assigned a ON a.profile_id = j.profile_id
         )
         SELECT
             j.destination, j.profile_id, j.match_value, j.match_key, j.record_id,

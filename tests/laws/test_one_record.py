@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from connector.domain import Arm
 from connector.plan.summary import GuardLimits
+from connector.state import schema
 from tests.laws.test_review import emails, populate, treated
 from tests.laws.world import Engine, Person, Vendor, World
 
@@ -57,3 +60,28 @@ def test_the_no_of_either_is_heard_while_guards_hold(
     pair[who].consent, pair[who].excluded = "granted", False
     engine.sync()
     assert {p.email for p in pair} <= emails(world)
+
+
+def test_a_record_of_somebody_held_out_is_treated_under_no_address(
+    engine: Engine, world: World
+) -> None:
+    first = treated(world)[0]
+    held_out = world.expected_members(world.campaigns[0], Arm.NO_CONTACT)
+    spared = min((p for p in world.people.values() if p.email in held_out), key=lambda p: p.email)
+    vendor = world.vendor
+    engine.sync()
+    assert first.email in emails(world)
+    # Somebody merges the two contacts, and we come to look the spared one up again.
+    vendor.delete_contact(vendor.by_email(spared.email).record_id)
+    vendor.by_email(first.email).emails.add(spared.email)
+    records = schema.records
+    with engine.state.engine.begin() as connection:
+        connection.execute(
+            sa.update(records)
+            .where(records.c.profile_id == spared.profile_id)
+            .values(record_id=None, checked_at=None, version=records.c.version + 1)
+        )
+    engine.sync()
+    assert emails(world) == {p.email for p in treated(world)} - {first.email}
+    assert vendor.by_email(first.email).properties == {}
+    assert engine.plan().header.n_changes == 0
