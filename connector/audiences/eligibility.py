@@ -7,8 +7,8 @@ campaign: otherwise the holdout of one campaign would be the treatment of anothe
 
 Relation made: ``candidates(campaign, epoch, segment, profile_id, reason, blocked)``: one row for
 each campaign and member of its segment; ``blocked`` is NULL for the eligible, else why not: a
-reason of :mod:`connector.audiences.reach`, ``excluded_from_campaign``, ``outranked`` or (set by the
-holdouts) ``global_holdout``.
+reason of :mod:`connector.audiences.reach`, ``excluded_from_campaign``, ``outranked`` or, set later,
+``global_holdout`` (by the holdouts) or ``over_budget`` (:mod:`.rationing`).
 """
 
 from __future__ import annotations

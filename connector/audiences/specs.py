@@ -81,6 +81,8 @@ class CampaignSpec:
         exempt_from_global: Whether the global holdout does not apply (transactional campaigns).
         cost_per_contact: Money for each person who joins the treatment list.
         budget_per_run: Money that one run may cost; None for no limit.
+        rank_by: Checked SQL over ``scored``: whoever has more of it joins first where the budget
+            does not reach everybody. Empty: a run above its budget is held instead.
     """
 
     name: str
@@ -96,6 +98,7 @@ class CampaignSpec:
     exempt_from_global: bool = False
     cost_per_contact: float = 0.0
     budget_per_run: float | None = None
+    rank_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

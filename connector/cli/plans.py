@@ -95,7 +95,8 @@ def _show_campaigns(out: Console, header: Header) -> None:
     ]
     made = table("Campaigns", "campaign", *columns, numbers=columns)
     for c in header.campaigns:
-        budget = "" if c.budget is None else f"\nof {c.budget:,.2f}"
+        whose = f"\n({c.shared})" if c.shared else ""
+        budget = "" if c.budget is None else f"\nof {c.budget:,.2f}{whose}"
         made.add_row(
             Text.assemble(c.campaign, (f"\n{c.segment}", "dim")),
             *(count(n) for n in (c.in_segment, c.eligible, c.arms.get("treatment", 0))),

@@ -244,6 +244,13 @@ class Budget(Section):
     per_run: Money
 
 
+class SharedBudget(Section):
+    """What several campaigns may cost together, in the shop's currency; the best rank first."""
+
+    per_run: Money
+    campaigns: Names = Field(min_length=1)
+
+
 DEFAULT_ARMS: Mapping[Arm, float] = {Arm.TREATMENT: 0.9, Arm.NO_CONTACT: 0.1}
 DEFAULT_GOAL = "revenue_per_person_30d"
 
@@ -261,6 +268,8 @@ class Campaign(Section):
         properties: Vendor property -> ``strategy.<key>``, ``content.<key>`` or a column; for
             treatment only.
         no_contact_list: Push the no-contact arm as an exclusion list of its own.
+        rank_by: A number of each person, such as ``clv_365d.expected``: whoever has more of it
+            joins first, and whom the budget does not reach waits for the next run.
     """
 
     segment: Name
@@ -274,6 +283,7 @@ class Campaign(Section):
     properties: Mapping[Text, Text] = Field(default_factory=dict)
     no_contact_list: Switch = False
     budget: Budget | None = None
+    rank_by: Expression | None = None
 
 
 class Assignment(Section):

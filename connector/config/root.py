@@ -17,6 +17,7 @@ from connector.config.activation import (
     Metric,
     PriorityList,
     Segment,
+    SharedBudget,
     Strategy,
 )
 from connector.config.data import (
@@ -88,6 +89,7 @@ class Config(Section):
     strategies: Mapping[Name, Strategy] = Field(default_factory=dict)
     destinations: Mapping[Name, Destination] = Field(default_factory=dict)
     campaigns: Mapping[Name, Campaign] = Field(default_factory=dict)
+    budgets: Mapping[Name, SharedBudget] = Field(default_factory=dict)
     holdouts: Holdouts
     metrics: Annotated[Mapping[Name, Metric], AfterValidator(_with_shipped)] = DEFAULT_METRICS
     measurement: Measurement = Measurement()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connector import holdouts
+from connector.audiences.rationing import Ration
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList
 from connector.domain import Arm, Field
 from connector.plan import summary
@@ -44,6 +45,7 @@ class Activation:
             whole.
         reconcile_every: Destination name -> how old the last reading of its lists may be; zero
             reads them in every run. Lists of a destination without an entry are never read again.
+        rations: Budgets that go to those who rank first.
     """
 
     project: str
@@ -61,6 +63,7 @@ class Activation:
     max_age: timedelta = timedelta(hours=24)
     doubted_before: datetime | None = None
     reconcile_every: Mapping[str, timedelta] = field(default_factory=dict)
+    rations: Sequence[Ration] = ()
 
     @property
     def draws(self) -> list[holdouts.Draw]:

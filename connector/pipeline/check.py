@@ -119,6 +119,7 @@ def check(
             report.part("campaigns", lambda: check_campaigns.reachable(usable, found))
             report.part("priority_lists", lambda: check_campaigns.overlaps(usable, found))
             report.part("campaigns", lambda: check_campaigns.skipped(config, usable))
+            report.part("campaigns", lambda: check_campaigns.rankings(usable, found))
             report.part(
                 "campaigns", lambda: check_campaigns.provable(project, usable, found, foreseen)
             )

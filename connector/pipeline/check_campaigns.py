@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from connector.config import Config
 from connector.domain import Finding, Level
 from connector.numbers import percent
-from connector.pipeline import detectable, prospects
+from connector.pipeline import detectable, prospects, specs
 from connector.pipeline.detectable import Prospect
 from connector.pipeline.opening import open_workspace
 from connector.pipeline.understand import Understanding, understand
@@ -87,6 +87,22 @@ def skipped(config: Config, usable: Config) -> Iterator[Finding]:
     if config.consent is not None and usable.consent is None:
         message = "Consents cannot be read, so nobody counts as having agreed in what follows."
         yield Finding(Level.NOTE, "consent", message)
+
+
+def rankings(config: Config, found: Understanding) -> Iterator[Finding]:
+    """Whoever joins first where a budget does not reach everybody.
+
+    Raises:
+        ConfigError: A ranking is no number over what is known of people; the line is named.
+    """
+    for name, one in config.campaigns.items():
+        if one.rank_by is not None:
+            specs.ranking(config, name, one, found.columns)
+            yield Finding(
+                Level.OK,
+                f"campaigns.{name}.rank_by",
+                f"While the budget is short, whoever has more of {one.rank_by} joins first.",
+            )
 
 
 def provable(

@@ -169,6 +169,9 @@ class Look(Subject):
             else:
                 status = "addressed" if arm == Arm.TREATMENT else "held_out"
                 why = _ARMS[Arm(arm or Arm.TREATMENT)]
+                if status == "addressed" and one.rank_by is not None:
+                    why += f" While the budget is short, whoever has more of {one.rank_by} joins"
+                    why += " first, and others wait for a later run."
             if is_logged and status in {"blocked", "not_in_segment", "not_running"}:
                 why = f"{why} The arm drawn earlier stays, and counts in the lift."
             source = "log" if is_logged else "next_run" if arm else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector import holdouts
-from connector.audiences import desired, eligibility, reach
+from connector.audiences import desired, eligibility, rationing, reach
 from connector.audiences.specs import load_specs
 from connector.domain import Stage
 from connector.pipeline.activation import Activation, Progress, silent
@@ -77,15 +77,9 @@ def make_plan(
         as_of=as_of,
     )
     _postpone_arms(con, inspection.unreadable)
-    desired.build_want_memberships(con)
-    desired.build_want_records(
-        con,
-        activation.destination_specs,
-        activation.campaigns,
-        global_holdout=activation.global_draw.campaign if activation.global_draw else None,
-    )
-    diff.build_changes(con)
-    _leave_out(con, inspection.unreadable)
+    _build_changes(con, activation, inspection.unreadable)
+    if rationing.ration(con, activation.rations, activation.campaigns):
+        _build_changes(con, activation, inspection.unreadable)
     _build_advances(con, activation, as_of=as_of)
 
     capabilities = {name: d.capabilities for name, d in activation.destinations.items()}
@@ -95,6 +89,12 @@ def make_plan(
         con,
         costs={c.name: c.cost_per_contact for c in activation.campaigns},
         budgets={c.name: c.budget_per_run for c in activation.campaigns},
+        shared={
+            name: (one.name, one.per_run)
+            for one in activation.rations
+            if one.name
+            for name in one.campaigns
+        },
     )
     guards = summary.tripped_guards(
         con,
@@ -142,6 +142,21 @@ def make_plan(
         plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest
     )
     return plan
+
+
+def _build_changes(
+    con: duckdb.DuckDBPyConnection, activation: Activation, unreadable: Collection[str]
+) -> None:
+    """From candidates and their arms to what is sent."""
+    desired.build_want_memberships(con)
+    desired.build_want_records(
+        con,
+        activation.destination_specs,
+        activation.campaigns,
+        global_holdout=activation.global_draw.campaign if activation.global_draw else None,
+    )
+    diff.build_changes(con)
+    _leave_out(con, unreadable)
 
 
 def _inspect(

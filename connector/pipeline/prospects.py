@@ -117,17 +117,26 @@ def _remedy(p: Prospect, config: Config) -> str:
 
 
 def budget(p: Prospect, config: Config) -> Iterator[Finding]:
-    """A first run that costs more than its budget is held; better known now."""
+    """A first run above its budget is held, or takes the best alone; better known now."""
     campaign = config.campaigns[p.campaign]
     strategy = config.strategies.get(campaign.strategy or "")
     if campaign.budget is None or strategy is None or strategy.cost_per_contact is None:
         return
     cost, limit = p.n_treatment * float(strategy.cost_per_contact), float(campaign.budget.per_run)
-    if cost > limit:
+    if cost > limit and campaign.rank_by is not None:
+        people = int(limit / float(strategy.cost_per_contact))
+        yield Finding(
+            Level.NOTE,
+            f"campaigns.{p.campaign}.budget",
+            f"A run reaches about {people:,} of {p.n_treatment:,} people: whoever has more of"
+            f" {campaign.rank_by} joins first, the others in later runs.",
+        )
+    elif cost > limit:
         spent, allowed = (money(amount, config.project.currency) for amount in (cost, limit))
         yield Finding(
             Level.WARNING,
             f"campaigns.{p.campaign}.budget",
             f"The first run would cost about {spent}, above {allowed}.",
-            "It would be held; raise the budget or narrow the segment.",
+            "It would be held; raise the budget, narrow the segment, or say with rank_by who joins"
+            " first.",
         )

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
+from connector.audiences.rationing import Ration
 from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, PriorityList
 from connector.config import Config
 from connector.config.activation import Campaign, Metric
@@ -24,6 +26,8 @@ from connector.ports import Destination, FindsRecords
 from connector.profiles import spec as profiles
 from connector.segments.rules import SegmentSpec
 from connector.sources import spec as sources
+from connector.warehouse.dialect import ExpressionError, parse_expression
+from connector.warehouse.macros import Kind
 
 ARM_SUFFIX = {
     Arm.TREATMENT: "",
@@ -237,7 +241,11 @@ def reconcile_every(config: Config) -> dict[str, timedelta]:
 
 
 def campaign_specs(
-    config: Config, *, as_of: datetime, drawn: Collection[tuple[str, int, str]] = ()
+    config: Config,
+    *,
+    as_of: datetime,
+    drawn: Collection[tuple[str, int, str]] = (),
+    scored: Mapping[str, str] = MappingProxyType({}),
 ) -> list[CampaignSpec]:
     """Every campaign as the planner sees it.
 
@@ -248,6 +256,10 @@ def campaign_specs(
         config: The configuration.
         as_of: The instant.
         drawn: (campaign, epoch, arm) of every arm that people were ever drawn into.
+        scored: Columns of ``scored`` with their types; without them nobody is ranked.
+
+    Raises:
+        ConfigError: A ranking is no number over these columns; the line is named.
     """
     today = as_of.astimezone(config.project.zone).date()
     longest = max((metric.window for metric in config.metrics.values()), default=timedelta())
@@ -272,9 +284,45 @@ def campaign_specs(
                 exempt_from_global=name in exempt,
                 cost_per_contact=float(strategy.cost_per_contact or 0.0) if strategy else 0.0,
                 budget_per_run=None if one.budget is None else float(one.budget.per_run),
+                rank_by=ranking(config, name, one, scored) if scored else "",
             )
         )
     return specs
+
+
+def ranking(config: Config, name: str, campaign: Campaign, columns: Mapping[str, str]) -> str:
+    """``rank_by`` as SQL of the workspace; empty where the campaign ranks nobody.
+
+    Raises:
+        ConfigError: It is no number over the columns; the line is named.
+    """
+    if campaign.rank_by is None:
+        return ""
+    path = f"campaigns.{name}.rank_by"
+    try:
+        found = parse_expression(campaign.rank_by, columns=columns, what=path)
+    except ExpressionError as problem:
+        raise config.config_error(path, problem.message, problem.hint) from problem
+    if found.kind not in (Kind.NUMBER, Kind.ANY):
+        raise config.config_error(
+            path,
+            f"people are ranked by a number, and this is {found.kind}.",
+            "Name a score such as purchase_30d.probability.",
+        )
+    return found.sql("duckdb")
+
+
+def rations(config: Config) -> list[Ration]:
+    """Budgets that go to those who rank first: campaigns' own, and shared ones."""
+    own = [
+        Ration(float(one.budget.per_run), (name,))
+        for name, one in config.campaigns.items()
+        if one.budget is not None and one.rank_by is not None
+    ]
+    return own + [
+        Ration(float(one.per_run), tuple(one.campaigns), name)
+        for name, one in config.budgets.items()
+    ]
 
 
 def _lists(

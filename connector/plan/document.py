@@ -102,10 +102,13 @@ class CampaignPlan:
 
     Attributes:
         in_segment: Members of its segment.
-        eligible: Of them, those who got an arm.
+        eligible: Of them, those who got an arm and do not wait for a budget.
         blocked: Reason -> people.
-        arms: Arm -> people; ``new_arms`` counts those assigned in this run.
+        arms: Arm -> people; ``new_arms`` counts those assigned in this run, and among them also
+            those who wait.
         cost: Contacts joining the treatment list times the strategy's cost for one.
+        budget: What this run may cost; None for no limit.
+        shared: Name of the budget, where campaigns share it.
     """
 
     campaign: str
@@ -117,6 +120,7 @@ class CampaignPlan:
     new_arms: Mapping[str, int]
     cost: float
     budget: float | None
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

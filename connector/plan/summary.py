@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,10 +126,17 @@ def campaign_plans(
     *,
     costs: Mapping[str, float],
     budgets: Mapping[str, float | None],
+    shared: Mapping[str, tuple[str, float]],
 ) -> list[CampaignPlan]:
     """Who each campaign addresses, and its cost.
 
     Joins of the treatment list times the cost of one contact.
+
+    Args:
+        con: The workspace.
+        costs: Campaign -> cost of one contact.
+        budgets: Campaign -> what its run may cost; None for no limit.
+        shared: Campaign -> name and amount of the budget that it shares with others.
     """
     sizes = con.execute(
         """
@@ -148,8 +155,11 @@ def campaign_plans(
     arms: dict[str, dict[str, int]] = {}
     new_arms: dict[str, dict[str, int]] = {}
     for campaign, arm, n, n_new in con.execute(
-        "SELECT campaign, arm, count(*), count(*) FILTER (is_new) FROM arms GROUP BY ALL ORDER BY"
-        " ALL"
+        # Whoever waits for a budget has an arm, but is not addressed.
+        "SELECT a.campaign, a.arm, count(*) FILTER (k.blocked IS DISTINCT FROM 'over_budget'),"
+        " count(*) FILTER (a.is_new) FROM arms a LEFT JOIN candidates k"
+        " ON k.campaign = a.campaign AND k.epoch = a.epoch AND k.profile_id = a.profile_id"
+        " GROUP BY ALL ORDER BY ALL"
     ).fetchall():
         arms.setdefault(campaign, {})[arm] = n
         new_arms.setdefault(campaign, {})[arm] = n_new
@@ -173,7 +183,8 @@ def campaign_plans(
             arms=arms.get(campaign, {}),
             new_arms=new_arms.get(campaign, {}),
             cost=round(joining.get(campaign, 0) * costs.get(campaign, 0.0), 2),
-            budget=budgets.get(campaign),
+            budget=shared[campaign][1] if campaign in shared else budgets.get(campaign),
+            shared=shared[campaign][0] if campaign in shared else "",
         )
         for campaign, segment, in_segment, eligible in sizes
     ]
@@ -299,8 +310,9 @@ def tripped_guards(
             f" is {money(campaign.budget, currency, digits=2)}.",
         )
         for campaign in campaigns
-        if campaign.budget is not None and campaign.cost > campaign.budget
+        if campaign.budget is not None and not campaign.shared and campaign.cost > campaign.budget
     ]
+    guards += _shared_guards(campaigns, currency)
     changes = dict(
         con.execute(
             "SELECT destination, count(DISTINCT profile_id) FROM changes GROUP BY 1"
@@ -333,6 +345,21 @@ def tripped_guards(
                 )
             )
     return guards
+
+
+def _shared_guards(campaigns: Sequence[CampaignPlan], currency: str) -> Iterator[Guard]:
+    """Budgets that their campaigns together would exceed."""
+    for name in sorted({one.shared for one in campaigns if one.shared}):
+        mine = [one for one in campaigns if one.shared == name]
+        cost, limit = math.fsum(one.cost for one in mine), mine[0].budget or 0.0
+        if round(cost, 2) > limit:
+            yield Guard(
+                "budget",
+                f"budget {name}",
+                f"this run of {', '.join(one.campaign for one in mine)} would cost"
+                f" {money(cost, currency, digits=2)}; their budget for a run is"
+                f" {money(limit, currency, digits=2)}.",
+            )
 
 
 def _cleared_guards(con: duckdb.DuckDBPyConnection, limits: GuardLimits) -> list[Guard]:

@@ -14,6 +14,26 @@ from tests.config.shop import broken, message_of
 
 CASES = [
     (
+        "    budget: {per_run: 900}",
+        "    rank_by: lifetime_orders",
+        "shop.yaml:72: campaigns.winback.rank_by: ranks people, but no budget is limited. Give the campaign a budget, or name it in one of budgets.",
+    ),
+    (
+        "campaigns:\n",
+        "budgets: {spring: {per_run: 900, campaigns: [winback]}}\ncampaigns:\n",
+        "shop.yaml:61: budgets.spring.campaigns[0]: campaign winback has a budget of its own; allowed: one budget for each campaign.",
+    ),
+    (
+        "campaigns:\n",
+        "budgets: {spring: {per_run: 900, campaigns: [vip]}}\ncampaigns:\n",
+        "shop.yaml:61: budgets.spring.campaigns[0]: campaign vip does not say who comes first. Give it rank_by: money that a contact is expected to bring, so that people of all campaigns of spring compare.",
+    ),
+    (
+        "campaigns:\n",
+        "budgets: {spring: {per_run: 900, campaigns: [vap]}}\ncampaigns:\n",
+        "shop.yaml:61: budgets.spring.campaigns[0]: no campaign is named 'vap'; allowed: winback, vip. Did you mean 'vip'?",
+    ),
+    (
         "  purposes: [marketing, profiling]",
         "  purposes: [profiling]",
         "shop.yaml:56: destinations.hubspot.requires.purpose: no purpose of consent.purposes is named 'marketing'; allowed: profiling.",
@@ -256,12 +276,12 @@ CASES = [
     (
         "report: {out: ./out/report.html}",
         "report: {out: ./out/report.html}\ncampagins: {}",
-        "shop.yaml:90: campagins: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'campaigns'?",
+        "shop.yaml:90: campagins: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, budgets, holdouts, metrics, measurement, guards, report. Did you mean 'campaigns'?",
     ),
     (
         "holdouts:",
         "holdout:",
-        "shop.yaml:79: holdout: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'holdouts'?",
+        "shop.yaml:79: holdout: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, budgets, holdouts, metrics, measurement, guards, report. Did you mean 'holdouts'?",
     ),
     (
         '  assign: {salt: "${HOLDOUT_SALT}"}',
@@ -301,3 +321,11 @@ CASES = [
 )
 def test_message(old: str, new: str, message: str) -> None:
     assert message_of(broken(old, new)) == message
+
+
+def test_a_ranking_needs_a_price() -> None:
+    text = broken("    budget: {per_run: 900}", "    budget: {per_run: 9}\n    rank_by: score")
+    free = text.replace("cost_per_contact: 0.02", "cost_per_contact: 0")
+    assert message_of(free) == (
+        "shop.yaml:73: campaigns.winback.rank_by: ranks people for a budget, but a contact costs nothing. Give the strategy a cost_per_contact."
+    )

@@ -41,6 +41,8 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     campaigns.arms_add_up,
     campaigns.options_are_meant,
     campaigns.budgets_can_be_reckoned,
+    campaigns.rankings_have_a_budget,
+    campaigns.shared_budgets_are_whole,
     campaigns.campaign_properties_lead_somewhere,
     campaigns.properties_have_one_owner,
     campaigns.audiences_have_one_list,

@@ -96,6 +96,51 @@ def budgets_can_be_reckoned(draft: Draft) -> Iterator[Problem]:
         yield draft.problem(("campaigns", name, "budget"), message, hint=hint)
 
 
+def rankings_have_a_budget(draft: Draft) -> Iterator[Problem]:
+    """Ranking people says something only where each costs something and money is limited."""
+    shared = {name for one in draft.config.budgets.values() for name in one.campaigns}
+    for name, campaign in draft.config.campaigns.items():
+        strategy = draft.config.strategies.get(campaign.strategy or "")
+        if campaign.rank_by is None or (strategy is None and campaign.strategy is not None):
+            continue
+        path: KeyPath = ("campaigns", name, "rank_by")
+        if campaign.budget is None and name not in shared and "budgets" not in draft.broken:
+            yield draft.problem(
+                path,
+                "ranks people, but no budget is limited",
+                hint="Give the campaign a budget, or name it in one of budgets.",
+            )
+        if strategy is None or not strategy.cost_per_contact:
+            yield draft.problem(
+                path,
+                "ranks people for a budget, but a contact costs nothing",
+                hint="Give the strategy a cost_per_contact.",
+            )
+
+
+def shared_budgets_are_whole(draft: Draft) -> Iterator[Problem]:
+    """Campaigns of a shared budget exist, rank their people, and have no other budget."""
+    owner: dict[str, str] = {}
+    for budget, one in draft.config.budgets.items():
+        for i, name in enumerate(one.campaigns):
+            path: KeyPath = ("budgets", budget, "campaigns", i)
+            yield from draft.unknown(path, "campaign", name, draft.names("campaigns"))
+            other = owner.setdefault(name, budget)
+            campaign = draft.config.campaigns.get(name)
+            if other != budget:
+                yield draft.problem(path, f"campaign {name} shares the budget {other} already")
+            elif campaign is not None and campaign.budget is not None:
+                message = f"campaign {name} has a budget of its own"
+                yield draft.problem(path, message, allowed="one budget for each campaign")
+            elif campaign is not None and campaign.rank_by is None:
+                yield draft.problem(
+                    path,
+                    f"campaign {name} does not say who comes first",
+                    hint=f"Give it rank_by: money that a contact is expected to bring, so that"
+                    f" people of all campaigns of {budget} compare.",
+                )
+
+
 def campaign_properties_lead_somewhere(draft: Draft) -> Iterator[Problem]:
     """``strategy.<key>`` and ``content.<key>`` exist; ``rfm.<column>`` is a column of the model."""
     for name, campaign in draft.config.campaigns.items():
