@@ -26,7 +26,7 @@ CASES = [
     (
         "project:",
         "projekt:",
-        "shop.yaml:2: projekt: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, holdouts, metrics, measurement, guards, report. Did you mean 'project'?",
+        "shop.yaml:2: projekt: unknown key; allowed: version, project, sources, tables, quality, identity, consent, exclusion_lists, features, models, stability, segments, priority_lists, strategies, destinations, campaigns, budgets, holdouts, metrics, measurement, guards, report. Did you mean 'project'?",
     ),
     (
         "  name: northwind-home",
