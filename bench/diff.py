@@ -134,7 +134,7 @@ def prepare(folder: Path, n_people: int) -> dict[str, Any]:
         con.execute(f"CREATE TABLE kept.{name} AS FROM temp.{name}")
     rows = con.execute(
         "SELECT (SELECT count(*) FROM st_records) + (SELECT count(*) FROM st_memberships)"
-        " + (SELECT count(*) FROM st_raw_assignments) + (SELECT count(*) FROM st_segment_state)"
+        " + (SELECT count(*) FROM st_raw_assignments)"
     ).fetchall()
     state.close()
     return {"read": read, "rows": rows[0][0]}
@@ -149,7 +149,6 @@ def read_bare(state: State) -> None:
         "SELECT destination, audience_id, match_key, profile_id, presence, claims, version"
         " FROM memberships",
         "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM assignments",
-        "SELECT segment, profile_id, is_member FROM segment_state",
     )
     with adbc.connect(str(state.folder / "state.db")) as database, database.cursor() as cursor:
         for query in queries:

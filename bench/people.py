@@ -203,13 +203,6 @@ def deliver(state: State, con: duckdb.DuckDBPyConnection) -> None:
         "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at,"
         " 'bench' AS config_version, 'bench' AS run_id FROM arms ORDER BY profile_id",
     )
-    _fill(
-        state,
-        con,
-        "segment_state",
-        "SELECT segment, profile_id, 1 AS is_member, '' AS since, 1 AS streak, '' AS last_as_of"
-        " FROM segment_members ORDER BY profile_id",
-    )
 
 
 def disturb(con: duckdb.DuckDBPyConnection) -> None:
