@@ -4,7 +4,8 @@ Each run writes ``state/runs/<run_id>/``: ``summary.json`` (segments, RFM grid, 
 header, what was delivered), ``scores.parquet`` (features and scores under profile ids),
 ``memberships.parquet`` (segments with reasons, and arms), ``models.json`` (the card of every model)
 and ``segments.json`` (sizes, joins, leaves and who moved since the run before, so that trends can
-be drawn). They are computed with the plan and published when it is applied.
+be drawn); ``demand.parquet`` (orders to expect by segment and category) where a value model and
+order lines tell them. They are computed with the plan and published when it is applied.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connector.config.models import ClvModel
 from connector.pipeline.movement import Flow, Move, flows, moves
 from connector.pipeline.standing import Standing, standings
 from connector.plan.document import Plan
@@ -38,7 +41,10 @@ PRIVATE = frozenset(
 
 FOLDER = "published"
 
-COPIED = ("scores.parquet", "memberships.parquet", "models.json", "segments.json")
+COPIED = (
+    *("scores.parquet", "memberships.parquet", "demand.parquet"),
+    *("models.json", "segments.json"),
+)
 """Files of a plan that its run publishes as they are."""
 
 
@@ -109,6 +115,7 @@ def write_published(found: Understanding, plan: Plan, shown: Shown) -> None:
         ) as writer:
             for batch in reader:
                 writer.write_batch(batch)
+    _write_demand(found, folder)
     documents: Mapping[str, Any] = {
         "understanding": describe(found),
         "models": [one.to_json() for one in shown.models],
@@ -122,6 +129,26 @@ def write_published(found: Understanding, plan: Plan, shown: Shown) -> None:
         (folder / f"{name}.json").write_text(
             json.dumps(document, ensure_ascii=False, indent=2, default=str), encoding="utf-8"
         )
+
+
+def _write_demand(found: Understanding, folder: Path) -> None:
+    """Write orders to expect by segment and category, where a value model and lines tell them."""
+    config, tables = found.context.config, []
+    for name, settings in config.models.named():
+        if isinstance(settings, ClvModel) and name in found.scores.models:
+            # Imported here: it takes scikit-learn along, which is loaded for models alone.
+            from connector.pipeline.scoring import demand
+
+            members = found.warehouse.connection.sql(
+                "SELECT profile_id, segment FROM segment_members"
+            ).to_arrow_table()
+            scores: Any = found.scores.models[name]
+            tables.append(
+                demand.forecast(found.context, name, settings, members.to_pandas(), scores)
+            )
+    made = [pa.Table.from_pandas(one, preserve_index=False) for one in tables if len(one)]
+    if made:
+        pq.write_table(pa.concat_tables(made), folder / "demand.parquet", compression="zstd")
 
 
 def describe(found: Understanding) -> dict[str, Any]:
