@@ -39,7 +39,7 @@ MAX_WRITE_RATIO = 3.0
 RELATIONS = (
     *("want_records", "want_memberships", "reach", "candidates"),
     *("st_records", "st_memberships", "st_audiences", "st_foreign", "st_merges"),
-    *("refused", "cfg_destinations"),
+    *("refused", "exclusions", "withheld", "cfg_destinations", "cfg_audiences"),
 )
 """What the diff reads."""
 
