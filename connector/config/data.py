@@ -228,6 +228,8 @@ class Table(Section):
         filter: Rows that belong to the table at all.
         group_by: Physical columns (or expressions) to group by; then ``columns`` may hold
             aggregates.
+        mutable: Logical columns that change in place, such as a refund that is booked into the
+            order's row: what they held at an earlier instant is gone, so no model learns from them.
     """
 
     source: Text = Field(alias="from")
@@ -236,6 +238,7 @@ class Table(Section):
     quarantine: Mapping[Name, Expression] = Field(default_factory=dict)
     filter: Expression | None = None
     group_by: Texts = ()
+    mutable: Names = ()
     tests: tuple[TableTest, ...] = ()
     freshness: Freshness | None = None
 

@@ -9,7 +9,8 @@ crowd.
 * Texts: ``(unknown)``.
 * Embeddings: one number a component, ``<name>_0`` on, filled alike, with one flag.
 * A column that is missing more often than a limit is dropped: it would be mostly invention.
-* Denied and describe-only columns are never inputs: asking for one by name is an error.
+* Denied and describe-only columns are never inputs, nor what reads columns that change in place:
+  asking for one by name is an error.
 """
 
 from __future__ import annotations
@@ -38,12 +39,19 @@ class InputRules:
     Attributes:
         deny: Never an input: protected attributes and whatever else the configuration names.
         report_only: May describe a segment, may not form it.
+        mutable: Read columns that change in place, so that past instants would know the future.
         drop_above: A column is dropped when a larger share of its values is missing (0 to 1).
     """
 
     deny: frozenset[str] = frozenset()
     report_only: frozenset[str] = frozenset()
+    mutable: frozenset[str] = frozenset()
     drop_above: float = DROP_ABOVE
+
+    @property
+    def shut(self) -> frozenset[str]:
+        """Whatever is never an input."""
+        return self.deny | self.report_only | self.mutable
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +92,11 @@ def allowed_inputs(
         what: What asks, for messages: ``models.personas.features``.
 
     Raises:
-        ConfigError: A name is unknown, denied, or there to describe only.
+        ConfigError: A name is unknown, denied, there to describe only, or reads what changes in
+            place.
     """
     if not names:
-        shut = rules.deny | rules.report_only
-        return tuple(name for name in known if name not in shut)
+        return tuple(name for name in known if name not in rules.shut)
     for name in names:
         if name in rules.deny:
             raise ConfigError(
@@ -99,6 +107,13 @@ def allowed_inputs(
             raise ConfigError(
                 f"{what}: {name} may describe a segment, but not form it.",
                 hint="Take it out here, or out of features.report_only.",
+            )
+        if name in rules.mutable:
+            raise ConfigError(
+                f"{what}: {name} reads a column that changes in place, so at past instants it"
+                " already knows what came later, and a model would learn from that.",
+                hint="Take it out here; or give the column a date of its own (a return as a row)"
+                " and take it out of tables.*.mutable.",
             )
         if name not in known:
             near = difflib.get_close_matches(name, list(known), n=1)
@@ -118,12 +133,12 @@ def learn_inputs(frame: pd.DataFrame, names: Sequence[str], rules: InputRules) -
     Raises:
         ModelError: Nothing is left, or a column is not allowed or not in the frame.
     """
-    shut = [name for name in names if name in rules.deny | rules.report_only]
+    shut = [name for name in names if name in rules.shut]
     absent = [name for name in names if name not in frame.columns]
     if shut or absent:
         raise ModelError(
             f"These columns are no inputs: {', '.join([*shut, *absent])}.",
-            hint="Denied and report-only columns never are.",
+            hint="Denied and report-only columns never are, nor what changes in place.",
         )
     numbers: dict[str, float] = {}
     vectors: dict[str, tuple[float, ...]] = {}

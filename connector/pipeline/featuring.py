@@ -21,6 +21,7 @@ from connector.features.catalogue import (
     asked_for,
     available,
     packs_of,
+    reading,
 )
 from connector.features.custom import FEATURES, RELATIONS, CustomFeature, custom_pack, replacing
 from connector.features.demographics import embeddings_pack
@@ -135,14 +136,53 @@ def mapped(config: Config) -> frozenset[str]:
     return frozenset(found)
 
 
-def input_rules(config: Config, metas: Sequence[FeatureMeta]) -> InputRules:
-    """Which features may be inputs of a model."""
-    shut = {meta.name for meta in metas if meta.describe_only}
+def input_rules(config: Config, packs: Sequence[FeaturePack]) -> InputRules:
+    """Which features may be inputs of a model.
+
+    Args:
+        config: The configuration.
+        packs: What is computed.
+    """
+    shut = {meta.name for pack in packs for meta in pack.metas if meta.describe_only}
     return InputRules(
         deny=frozenset(config.features.deny),
         report_only=frozenset(config.features.report_only) | shut,
+        mutable=changing(config, packs),
         drop_above=config.quality.missing.drop_feature_above,
     )
+
+
+def changing(config: Config, packs: Sequence[FeaturePack]) -> frozenset[str]:
+    """Features that read a column which the file declares mutable, directly or through others.
+
+    What an order is worth reads the columns of its formula; whether a row is a return does not
+    change in place, or it would be another row.
+    """
+    found: set[str] = set()
+    for name, table in config.tables.items():
+        if name not in RELATIONS or not table.mutable:
+            continue
+        columns = set(table.mutable)
+        if name == "orders" and words(specs.orders_spec(config).net_revenue) & columns:
+            columns.add("net_revenue")
+        found |= reading(packs, RELATIONS[name][0], columns)
+    return frozenset(found)
+
+
+def mutable_findings(config: Config) -> list[Finding]:
+    """What declaring a column mutable cannot mend."""
+    orders = config.tables.orders
+    if orders.cancelled is None or not words(orders.cancelled) & set(orders.mutable):
+        return []
+    return [
+        Finding(
+            Level.NOTE,
+            "tables.orders.cancelled",
+            f"{config.locate('tables.orders.cancelled')}: orders are cancelled by a column that"
+            " changes in place, so past instants lack orders that were cancelled later.",
+            "Harmless where cancelling takes days; else give cancellations rows and dates.",
+        )
+    ]
 
 
 def _asked(config: Config) -> frozenset[str]:

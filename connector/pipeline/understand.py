@@ -168,7 +168,7 @@ def _first_act(
     progress("computing features")
     rfm_spec = specs.rfm_spec(config)
     chosen = featuring.choose_features(config, warehouse)
-    findings += chosen.findings
+    findings += [*chosen.findings, *featuring.mutable_findings(config)]
     features = build_features(
         warehouse, chosen.packs, as_of=as_of, history_days=chosen.history_days
     )
@@ -197,7 +197,7 @@ def _first_act(
         as_of=as_of,
         features={meta.name: meta for meta in features},
         features_at=features_at,
-        rules=featuring.input_rules(config, features),
+        rules=featuring.input_rules(config, chosen.packs),
         rfm=model,
         progress=progress,
     )

@@ -125,7 +125,7 @@ quality: {missing: {drop_feature_above: 40%}}
 """
     base = TEXT.replace("email: email}", "email: email, birth_year: born}", 1)
     config = parse_config(base + text, ENVIRON)
-    rules = featuring.input_rules(config, featuring.choose_features(config, warehouse).metas)
+    rules = featuring.input_rules(config, featuring.choose_features(config, warehouse).packs)
     assert rules.deny == {"weekend_share"}
     assert rules.report_only == {"orders_30d", "age_years"}
     assert rules.drop_above == 0.4

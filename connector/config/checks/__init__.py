@@ -32,6 +32,7 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     features.custom_features_are_whole,
     features.embeddings_are_mapped,
     features.models_read_what_they_may,
+    features.mutable_columns_are_mapped,
     models.predictions_are_whole,
     models.products_are_mapped,
     segments.rfm_grid_is_covered,

@@ -51,6 +51,24 @@ def embeddings_are_mapped(draft: Draft) -> Iterator[Problem]:
         yield from draft.unknown(path, "column of tables.customers.columns", column, columns)
 
 
+def mutable_columns_are_mapped(draft: Draft) -> Iterator[Problem]:
+    """What changes in place is a mapped column, and not what makes a row that row."""
+    if "tables" in draft.broken:
+        return
+    for name, table in draft.config.tables.items():
+        fixed = {"orders": ("order_id", "customer_id", "ordered_at")}.get(name, ())
+        for i, column in enumerate(table.mutable):
+            path: KeyPath = ("tables", name, "mutable", i)
+            known = tuple(table.columns)
+            yield from draft.unknown(path, f"column of tables.{name}.columns", column, known)
+            if column in fixed:
+                yield draft.problem(
+                    path,
+                    f"{column} says which order it is, whose and when",
+                    hint="A row whose key or time changes is another row; map one that stays.",
+                )
+
+
 def models_read_what_they_may(draft: Draft) -> Iterator[Problem]:
     """The inputs of a model exist, and are neither denied nor there to describe only."""
     if FEATURES in draft.broken or "models" in draft.broken:
