@@ -33,7 +33,10 @@ from connector.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from connector.pipeline.applying import ApplyReport
+    from connector.plan.document import Guard
 
 app = typer.Typer(
     name="liftline",
@@ -136,7 +139,7 @@ def apply(
     """Carry out a plan that was looked at."""
     with open_project(config) as project:
         report = project.apply(folder, approved=parse_approvals(approve), approver=approver())
-    _told(report, output)
+    _told(report, output, report.guards)
 
 
 @app.command()
@@ -163,14 +166,14 @@ def sync(
     _told(report, output)
 
 
-def _told(report: ApplyReport, output: Output) -> None:
-    """Show what a run did, and leave with its exit code."""
+def _told(report: ApplyReport, output: Output, guards: Sequence[Guard] = ()) -> None:
+    """Show what a run did, and which guards held it, and leave with its exit code."""
     if output is Output.JSON:
         emit(report.to_json())
     else:
         from connector.cli.runs import show_run
 
-        show_run(report)
+        show_run(report, guards)
     if report.status == "held":
         raise typer.Exit(GuardError.exit_code)
     if report.errors:

@@ -185,7 +185,10 @@ def fail(error: LiftlineError, output: Output = Output.TEXT) -> None:
             {"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
         )
     else:
-        typer.secho(f"{_word(error)}: {error}", err=True, fg=typer.colors.RED)
+        told, word = str(error), _word(error)
+        if not told.startswith(f"{word} "):  # "source orders: ..." says so itself
+            told = f"{word}: {told}"
+        typer.secho(told, err=True, fg=typer.colors.RED)
     raise typer.Exit(error.exit_code)
 
 

@@ -22,6 +22,7 @@ from connector.cli.screen import (
 )
 from connector.domain import Kind, Level
 from connector.numbers import NONE, several
+from connector.report.approving import SOURCE, advice, command
 from connector.report.format import span
 from connector.report.words import LISTS, left_out, phrase
 
@@ -56,6 +57,8 @@ def show_plan(plan: Plan, *, passed: bool = False) -> None:
     out.print()
     _show_remarks(out, header)
     _show_campaigns(out, header)
+    for note in header.notes:
+        say(out, *MARKS[Level.NOTE], subject(note.subject, note.message))
     _show_lists(out, header)
     _show_properties(out, header)
     _show_models(out, header)
@@ -163,8 +166,11 @@ def _show_properties(out: Console, header: Header) -> None:
 
 
 def _show_quality(out: Console, header: Header) -> None:
+    guarded = {guard.subject for guard in header.guards if guard.name == SOURCE}
     for row in header.quality:
-        if row.get("level") in {"error", "warning"}:
+        # What trips a guard is told with the guards.
+        is_told = row.get("level") == "error" and row["subject"] in guarded
+        if row.get("level") in {"error", "warning"} and not is_told:
             say(out, *MARKS[Level(row["level"])], subject(row["subject"], row["message"]))
     aside: dict[str, list[str]] = {}
     for row in header.quality:
@@ -202,10 +208,11 @@ def show_next(plan: Plan, folder: Path | None) -> None:
     header = plan.header
     if header.is_empty and not header.guards:
         return
-    command = f"liftline apply{f' {folder}' if folder else ''}"
-    if header.guards:
-        command += f" --approve {','.join(sorted({g.name for g in header.guards}))}"
-    console().print(Text.assemble("\nNext: ", (command, "bold")))
+    names = {guard.name for guard in header.guards}
+    if words := advice(names):
+        console().print(Text(f"\n{words}", style="yellow"))
+    typed = command(names, folder=str(folder or ""))
+    console().print(Text.assemble("\nNext: ", (typed, "bold")))
 
 
 # ---------------------------------------------------------------------- people

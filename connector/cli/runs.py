@@ -18,10 +18,12 @@ from connector.cli.screen import (
     table,
     utc,
 )
+from connector.report.approving import advice
 from connector.report.words import ISSUES, OUTCOMES, RUN_STATUS, phrase
 
 if TYPE_CHECKING:
     from connector.pipeline.applying import ApplyReport
+    from connector.plan.document import Guard
 
 _MOST_CAUSES = 5
 """Causes that are told right after a run; ``liftline issues`` tells all."""
@@ -32,15 +34,17 @@ _ENDS = {
         "Delivered in part; the next run sends what is missing. See `liftline issues`.",
         "bold yellow",
     ),
-    "held": (
-        "Held: only withdrawals were sent. Look at the plan, then apply with --approve.",
-        "bold yellow",
-    ),
+    "held": ("Held.", "bold yellow"),
 }
 
 
-def show_run(report: ApplyReport) -> None:
-    """What a run did, one line a destination and outcome."""
+def show_run(report: ApplyReport, guards: Sequence[Guard] = ()) -> None:
+    """What a run did, one line a destination and outcome.
+
+    Args:
+        report: The run.
+        guards: Those that held it; none where they were named with its plan already.
+    """
     out = console()
     made = table(
         f"Run {report.run_id}", "destination", "what", "outcome", "people", numbers=("people",)
@@ -61,10 +65,12 @@ def show_run(report: ApplyReport) -> None:
         codes = Counter(issue.code for issue in one.issues)
         for code, n in codes.most_common(_MOST_CAUSES):
             say(out, "!", "yellow", f"{n:,} × {reason_words(code).lower()}")
-    show_guards(out, report.guards)
+    show_guards(out, guards)
     text, style = _ENDS[report.status]
-    if report.status == "held" and not made.row_count:
-        text = "Held: nothing was sent. Look at the plan, then apply with --approve."
+    if report.status == "held":
+        sent = "only withdrawals were sent" if made.row_count else "nothing was sent"
+        then = advice({guard.name for guard in report.guards})
+        text = f"Held: {sent}. {then or 'Look at the plan, then apply with --approve.'}"
     if report.status != "succeeded" or made.row_count:
         out.print(Text(text, style=style))
 

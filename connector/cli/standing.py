@@ -64,7 +64,9 @@ def _show_waiting(out: Console, found: Mapping[str, Any]) -> None:
             lines.append(Text(f"It replaces {several_plans} not applied either.", style="dim"))
         say(out, "!", "yellow", head, *lines)
         show_guards(out, (Guard(**guard) for guard in plan["guards"]))
-        if not plan["obstacle"]:
+        if plan["advice"]:
+            say(out, "→", "", Text(plan["advice"], style="yellow"))
+        if not plan["obstacle"] and not plan["advice"]:
             until = utc(plan["expires_at"])
             say(out, "→", "", Text.assemble((plan["command"], "bold"), f"  until {until} UTC"))
         else:

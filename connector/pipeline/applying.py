@@ -22,6 +22,7 @@ from connector.pipeline.activation import Activation, Progress, silent
 from connector.pipeline.inspection import adopt
 from connector.plan import document
 from connector.plan.document import Guard, Header, Plan
+from connector.plan.seal import seal
 from connector.ports import DefinesFields, Destination
 from connector.push import DestinationPush, DestinationReport
 from connector.state.database import State
@@ -117,12 +118,14 @@ def apply_plan(
     Raises:
         StalePlanError: The plan is too old, a newer one was applied, or arms or the configuration
             have moved.
-        PlanError: The plan was applied before, or is of another state folder.
+        PlanError: The plan was applied before, is of another state folder, or its files are not
+            those that were written.
     """
     journal = Journal(state)
     header = plan.header
     _check_plan(journal, header, activation)
     plan.check_age(now, activation.max_age)
+    _check_seal(journal, plan)
     run_id = f"run-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     held = [g for g in header.guards if "all" not in approved and g.name not in approved]
     if approved and header.guards:
@@ -241,6 +244,17 @@ def _flush_idle(
             if push.report.error is not None:
                 reports.append(push.report)
     return reports
+
+
+def _check_seal(journal: Journal, plan: Plan) -> None:
+    """Refuse a plan that was edited; one that an older version made has no seal."""
+    kept = journal.plan_seal(plan.header.plan_id)
+    if kept is not None and seal(plan) != kept:
+        raise PlanError(
+            f"the plan in {plan.folder} is not the {plan.header.plan_id} that was made here: its"
+            " plan.json or one of its tables has been edited or damaged.",
+            hint="Make it again with `liftline plan`; guards are let pass with --approve.",
+        )
 
 
 def _check_plan(journal: Journal, header: Header, activation: Activation) -> None:

@@ -27,6 +27,7 @@ from connector.numbers import several
 from connector.pipeline import check_campaigns, check_data, specs
 from connector.pipeline.detectable import Prospect
 from connector.pipeline.diagnose import Survey, survey
+from connector.pipeline.notes import changed_in_file
 from connector.pipeline.project import build_destination
 from connector.pipeline.scoring.grid import RFM
 from connector.pipeline.standing import Standing
@@ -119,6 +120,7 @@ def check(
             report.part("campaigns", lambda: check_campaigns.reachable(usable, found))
             report.part("priority_lists", lambda: check_campaigns.overlaps(usable, found))
             report.part("campaigns", lambda: check_campaigns.skipped(config, usable))
+            report.part("campaigns", lambda: changed_in_file(project.journal, usable))
             report.part("campaigns", lambda: check_campaigns.rankings(usable, found))
             report.part(
                 "campaigns", lambda: check_campaigns.provable(project, usable, found, foreseen)

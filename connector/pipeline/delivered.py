@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from connector.audiences.specs import DestinationSpec
 from connector.domain import Presence
 from connector.pipeline.explanation import DestinationView, Issue, Membership
@@ -40,6 +42,9 @@ def destination_view(one: Subject, spec: DestinationSpec) -> DestinationView:
     words = "May be written to."
     if code:
         words = f"{phrase(BLOCKED, code).title}. {phrase(BLOCKED, code).sentence}"
+        if code == "not_at_destination" and checked_at:
+            again = parse_utc(checked_at) + timedelta(days=spec.recheck_missing_days)
+            words += f" The destination is asked again on {again:%Y-%m-%d}."
     elif record == "not_asked":
         words += " Whether the destination knows the person is asked by the next plan."
     return DestinationView(

@@ -17,13 +17,15 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, rationing, reach
 from connector.audiences.specs import load_specs
 from connector.domain import Stage
+from connector.pipeline import notes
 from connector.pipeline.activation import Activation, Progress, silent
 from connector.pipeline.inspection import Inspection, inspect_audiences, look_up
 from connector.pipeline.known import load_state
 from connector.pipeline.reconciliation import reconcile
 from connector.plan import diff, document, summary
 from connector.plan.document import Guard, Header, Plan
-from connector.plan.remarks import Abandoned, Unreadable
+from connector.plan.remarks import Abandoned, Note, Unreadable
+from connector.plan.seal import seal
 from connector.state.database import State, utc_text
 from connector.state.journal import Journal
 
@@ -134,12 +136,23 @@ def make_plan(
             Unreadable.of(name, error) for name, error in sorted(inspection.unreadable.items())
         ),
         abandoned=tuple(_abandoned(con)),
+        notes=tuple(
+            Note(one.subject, one.message)
+            for one in (
+                *notes.changed_shares(journal, activation.draws, activation.global_draw),
+                *notes.asked_again(con, now=now),
+            )
+        ),
         **(header_extra or {}),
     )
     plan = document.write_plan(con, folder / plan_id, header)
     state.put("salt_digest", digest)
     journal.record_plan(
-        plan_id, created_at=now, as_of=as_of, config_digest=activation.config_digest
+        plan_id,
+        created_at=now,
+        as_of=as_of,
+        config_digest=activation.config_digest,
+        seal=seal(plan),
     )
     return plan
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from connector.errors import PlanError
 from connector.numbers import several
 from connector.plan.document import Guard, Header, read_plan
+from connector.report import approving
 from connector.state.database import parse_utc
 
 if TYPE_CHECKING:
@@ -57,12 +58,16 @@ class Waiting:
         """What to type to carry it out, or to have one that can be."""
         if self.obstacle:
             return "liftline plan"
-        names = ",".join(sorted({guard.name for guard in self.guards}))
-        return f"liftline apply --approve {names}" if names else "liftline apply"
+        return approving.command({guard.name for guard in self.guards})
+
+    @property
+    def advice(self) -> str:
+        """What to do before that; empty where there is nothing to say."""
+        return "" if self.obstacle else approving.advice({guard.name for guard in self.guards})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        document = dataclasses.asdict(self) | {"command": self.command}
+        document = dataclasses.asdict(self) | {"command": self.command, "advice": self.advice}
         for name in ("created_at", "as_of", "expires_at"):
             document[name] = document[name].isoformat()
         return document

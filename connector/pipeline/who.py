@@ -10,6 +10,8 @@ import duckdb
 
 from connector.errors import LiftlineError
 from connector.pipeline.understand import Understanding
+from connector.profiles.quarantine import safe_key
+from connector.report.words import left_out
 from connector.warehouse.render import literal
 
 
@@ -43,10 +45,27 @@ def find_profile(found: Understanding, who: str) -> str:
                 raise LiftlineError(f"That is {refusal}.", hint="Give a customer id instead.")
             if row is not None:
                 return str(row[0])
+        if reasons := _quarantined(found, who, address):
+            raise LiftlineError(
+                f"The customer's row is quarantined: {', '.join(reasons)}. Whoever has no other row"
+                " is in no segment and is sent nothing.",
+                hint="Mend the row in the source, or the rule under tables.customers.quarantine.",
+            )
     raise LiftlineError(
         "Nobody is known by that profile id, customer id or e-mail address at this instant.",
-        hint="Ids are matched exactly; somebody who joined after --as-of is not there yet.",
+        hint="Ids are matched exactly; somebody who joined after --as-of is not there yet, and a"
+        " quarantined customer is found by the customer id alone.",
     )
+
+
+def _quarantined(found: Understanding, who: str, address: str | None) -> list[str]:
+    """Why the customer's row was set aside; its key is an id, or the digest of an address."""
+    keys = ", ".join(safe_key(literal(key)) for key in {who, address or who})
+    rows = found.warehouse.rows(
+        "SELECT DISTINCT q.reason AS reason FROM quarantine AS q"
+        f" WHERE q.table_name = 'customers' AND q.row_key IN ({keys}) ORDER BY reason"
+    )
+    return [left_out(str(reason)) for (reason,) in rows]
 
 
 def _is_text(who: str) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.errors import PlanError, StalePlanError
 from connector.plan.diff import COLUMNS, ORDER
-from connector.plan.remarks import Abandoned, Unreadable
+from connector.plan.remarks import Abandoned, Note, Unreadable
 
 if TYPE_CHECKING:
     import duckdb
@@ -182,6 +182,7 @@ class Header:
     fields: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     abandoned: tuple[Abandoned, ...] = ()
+    notes: tuple[Note, ...] = ()
     n_changes: int = 0
     format: int = FORMAT
 
@@ -226,6 +227,7 @@ class Header:
         values["abandoned"] = tuple(
             Abandoned(**{**a, "lists": tuple(a["lists"])}) for a in values.get("abandoned", ())
         )
+        values["notes"] = tuple(Note(**n) for n in values.get("notes", ()))
         for name in ("quality", "migration", "models", "flows", "moves"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)

@@ -1,4 +1,4 @@
-"""What a plan says of destinations that it cannot do its work for."""
+"""What a plan says besides its changes: destinations that it cannot serve, and notes."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ class Unreadable:
         if self.exit_code == TransientError.exit_code:
             return TransientError(self.message, hint=self.hint)
         return DestinationError(self.message, hint=self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know, and that holds nothing.
+
+    Attributes:
+        subject: What it is about: a campaign or a destination.
+    """
+
+    subject: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ SUBJECT = "consent"
 QUARANTINE = "quarantined_consents"
 NOT_QUARANTINED = ("after_as_of", "other_purpose")
 """Reasons that are no fault of a record."""
+_MOST_STATUSES = 12
+"""A column with more different words is none of statuses."""
+_LONGEST_WORD = 20
+_WORDS_SHOWN = 3
 _ENDLESS = "TIMESTAMP '9999-12-31 00:00:00'"
 
 
@@ -51,12 +55,14 @@ class ConsentReport:
         n_granted: Standing yeses (person, purpose, channel).
         n_withdrawn: Standing withdrawals.
         n_unknown: Where the newest record has a status that nobody explained.
+        unknown_words: The most frequent of these statuses, where they may be shown.
     """
 
     records: StepReport
     n_granted: int
     n_withdrawn: int
     n_unknown: int
+    unknown_words: tuple[str, ...] = ()
 
     @property
     def quarantine_relation(self) -> str:
@@ -170,12 +176,14 @@ def check_consent(
     n_standing = report.n_granted + report.n_withdrawn + report.n_unknown
     if report.n_unknown:
         share = report.n_unknown / n_standing
+        named = ", ".join(f"'{word}'" for word in report.unknown_words)
         findings.append(
             Finding(
                 Level.ERROR if share > max_drop_share else Level.WARNING,
                 subject,
                 f"{report.n_unknown:,} of {n_standing:,} answers ({percent(share)}) have a status"
-                " that is neither a word for granted nor for withdrawn; they count as no.",
+                " that is neither a word for granted nor for withdrawn"
+                f"{f' (such as {named})' if named else ''}; they count as no.",
                 "Add the word to consent.granted or consent.withdrawn.",
             )
         )
@@ -241,7 +249,7 @@ def _judged(spec: ConsentSpec, as_of: datetime, consents: str) -> str:
     other = f"r.purpose NOT IN ({purposes})" if purposes else "FALSE"
     return (
         "SELECT r.person AS person, r.purpose AS purpose, r.channel AS channel, r.status AS"
-        " status, r.at AS at, CASE"
+        " status, r.at AS at, CASE WHEN r.status = 'unknown' THEN r.word END AS word, CASE"
         f" WHEN r.at >= {literal(as_of)} AND r.status <> 'withdrawn' THEN 'after_as_of'"
         f" WHEN {bad_person} THEN 'unreadable_person'"
         f" WHEN {other} THEN 'other_purpose'"
@@ -252,7 +260,7 @@ def _judged(spec: ConsentSpec, as_of: datetime, consents: str) -> str:
         " lower(trim(c.channel)) AS channel"
         f", CASE WHEN {word} IN ({withdrawn}) THEN 'withdrawn' WHEN {word} IN ({granted}) THEN"
         " 'granted'"
-        f" ELSE 'unknown' END AS status, c.at AS at FROM {consents} AS c) AS r"
+        f" ELSE 'unknown' END AS status, {word} AS word, c.at AS at FROM {consents} AS c) AS r"
     )
 
 
@@ -313,4 +321,22 @@ def _report(warehouse: Warehouse) -> ConsentReport:
         n_granted=standing.get("granted", 0),
         n_withdrawn=standing.get("withdrawn", 0),
         n_unknown=standing.get("unknown", 0),
+        unknown_words=_unknown_words(warehouse) if n_unknown else (),
     )
+
+
+def _unknown_words(warehouse: Warehouse) -> tuple[str, ...]:
+    """Statuses that nobody explained, the most frequent first, where they may be shown.
+
+    Words of letters only: a wrong column may hold addresses or numbers. And none at all where there
+    are more of them than any shop has statuses: such a column may hold names.
+    """
+    rows = warehouse.rows(
+        "SELECT j.word AS word, count(*) AS n FROM consent_judged AS j"
+        " WHERE j.reason IS NULL AND j.status = 'unknown' AND j.word IS NOT NULL"
+        f" GROUP BY j.word ORDER BY n DESC, word LIMIT {_MOST_STATUSES + 1}"
+    )
+    if len(rows) > _MOST_STATUSES:
+        return ()
+    plain = (str(word) for word, _ in rows)
+    return tuple(w for w in plain if w.isalpha() and len(w) <= _LONGEST_WORD)[:_WORDS_SHOWN]

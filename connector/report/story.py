@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connector.numbers import NBSP, short_of
+from connector.report import approving
 from connector.report.data import ReportData
 from connector.report.format import count, local_day, moment, several, spoken
 from connector.report.lift import Estimate, LiftRow, Rules
@@ -106,9 +107,11 @@ def waiting_line(data: ReportData) -> str:
     made = f"A plan of {at} ({several(plan.n_changes, 'change')})"
     if plan.obstacle:
         return f"{made} was never applied. {plan.obstacle} `liftline plan` makes a new one."
-    names = ",".join(sorted({guard.name for guard in plan.guards}))
+    names = {guard.name for guard in plan.guards}
+    if words := approving.advice(names):
+        return f"{made} is held. {words}"
     if names:
-        return f"{made} is held until somebody looks and runs `liftline apply --approve {names}`."
+        return f"{made} is held until somebody looks and runs `{approving.command(names)}`."
     return f"{made} waits: `liftline apply` carries it out."
 
 

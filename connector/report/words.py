@@ -164,7 +164,7 @@ RUN_STATUS = _table(
     succeeded=("Succeeded", "Everything that was planned got through."),
     partial=(
         "Partly delivered",
-        "Some of it did not get through; see what was refused.",
+        "Not everything got through: it was refused, or the next run sends it again.",
     ),
     held=("Held", "A guard stopped the run; only withdrawals were carried out."),
     interrupted=("Interrupted", "The run was cut off; the next one takes up where it stopped."),
@@ -185,15 +185,15 @@ LEVELS = _table(
 )
 
 LEFT_OUT = _table(
-    exact_duplicates=("exact copies", ""),
-    exact_duplicate=("exact copies", ""),
-    key_duplicate=("older rows of the same key", ""),
+    exact_duplicates=("exactly like another", ""),
+    exact_duplicate=("exactly like another", ""),
+    key_duplicate=("older than another of the same key", ""),
     filtered=("not part of the table", ""),
-    folded_into_groups=("lines joined to one order", ""),
+    folded_into_groups=("joined with others to one order", ""),
     cancelled=("cancelled", ""),
-    after_as_of=("later than the report's data", ""),
+    after_as_of=("dated after the instant looked at", ""),
     customer_after_as_of=("of a customer who joined later", ""),
-    test_account=("test accounts", ""),
+    test_account=("of a test account", ""),
     missing_customer=("without a customer", ""),
     unknown_customer=("of a customer who is not known", ""),
     missing_customer_id=("without a customer number", ""),

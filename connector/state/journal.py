@@ -117,9 +117,15 @@ class Journal:
 
     # ------------------------------------------------------------------ plans
     def record_plan(
-        self, plan_id: str, *, created_at: datetime, as_of: datetime, config_digest: str
+        self,
+        plan_id: str,
+        *,
+        created_at: datetime,
+        as_of: datetime,
+        config_digest: str,
+        seal: str | None = None,
     ) -> None:
-        """Write down that a plan was made."""
+        """Write down that a plan was made, and the digest of its files."""
         self._state.insert(
             schema.plans,
             [
@@ -129,9 +135,17 @@ class Journal:
                     "as_of": utc_text(as_of),
                     "config_digest": config_digest,
                     "status": "planned",
+                    "seal": seal,
                 }
             ],
         )
+
+    def plan_seal(self, plan_id: str) -> str | None:
+        """The digest of a plan's files; None where none was kept."""
+        with self._engine.connect() as connection:
+            return connection.scalar(
+                sa.select(schema.plans.c.seal).where(schema.plans.c.plan_id == plan_id)
+            )
 
     def plan_status(self, plan_id: str) -> str | None:
         """``planned``, ``applied`` or ``held``; None for a plan of another state folder."""
@@ -255,6 +269,28 @@ class Journal:
         if rows:
             with self._engine.begin() as connection:
                 connection.execute(upsert(schema.arm_shares).on_conflict_do_nothing(), rows)
+
+    def last_shares(self) -> dict[tuple[str, int], dict[str, float]]:
+        """(campaign, epoch) -> share of each arm, as people were last drawn with."""
+        table, runs = schema.arm_shares, schema.runs
+        last_used = (
+            sa.select(runs.c.config_digest, sa.func.max(runs.c.started_at).label("at"))
+            .where(runs.c.status != "held")
+            .group_by(runs.c.config_digest)
+            .subquery()
+        )
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        newest: dict[tuple[str, int], str] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(
+                sa.select(table, last_used.c.at)
+                .join(last_used, last_used.c.config_digest == table.c.config_version)
+                .order_by(last_used.c.at.desc())
+            ):
+                key = (row.campaign, row.epoch)
+                if newest.setdefault(key, row.config_version) == row.config_version:
+                    found.setdefault(key, {})[row.arm] = row.share
+        return found
 
     def drawn_arms(self) -> set[tuple[str, int, str]]:
         """(campaign, epoch, arm) of every arm that ever had a share."""

@@ -46,6 +46,7 @@ plans = sa.Table(
     sa.Column("as_of", sa.Text, nullable=False),
     sa.Column("config_digest", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),  # planned | applied | held
+    sa.Column("seal", sa.Text),  # digest of the plan's files
 )
 
 approvals = sa.Table(

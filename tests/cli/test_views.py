@@ -167,7 +167,7 @@ def test_one_change_is_no_changes(shown):
         "waiting_plan": {
             "plan_id": "plan-1", "status": "planned", "n_changes": 1, "replaced": 0,
             "created_at": "2026-03-02T05:00:00+00:00", "expires_at": "2026-03-03T05:00:00+00:00",
-            "guards": [], "obstacle": "", "command": "liftline apply",
+            "guards": [], "obstacle": "", "advice": "", "command": "liftline apply",
         },
     }  # fmt: skip
     told = " ".join(shown(standing.show_status, found).split())

@@ -99,6 +99,16 @@ def test_a_test_account_is_told_from_nobody(place: Place) -> None:
     assert "canary" not in str(caught.value)
 
 
+def test_a_plan_says_when_the_vendor_is_asked_again(place: Place) -> None:
+    facts = place.facts
+    asked = set.union(*(facts.eligible(AS_OF, s) for s in ("lapsing", "regular")))
+    (note,) = place.project.plan().header.notes
+    n = int(re.match(r"[\d,]+", note.message)[0].replace(",", ""))
+    assert len(asked - at_hubspot(place)) <= n <= len(facts.customers) - len(at_hubspot(place))
+    assert note.subject == "hubspot"
+    assert f"asked again on {(AS_OF + timedelta(days=7)).date().isoformat()}" in note.message
+
+
 def test_scores_and_their_ranges(place: Place) -> None:
     """Against numpy's quantiles of the raw orders."""
     orders = place.facts.orders
@@ -221,6 +231,8 @@ def test_why_a_member_is_not_addressed(place: Place) -> None:
     (consent,) = place.of(silent).consents
     assert (consent.status, consent.at) == ("no_record", None)
     assert place.of(stranger).destinations[0].record == "unknown_there"
+    week = (AS_OF + timedelta(days=7)).date().isoformat()
+    assert f"asked again on {week}" in place.of(stranger).destinations[0].words
 
 
 def test_what_goes_first_and_what_excludes_is_named(place: Place) -> None:
@@ -289,6 +301,24 @@ def test_it_says_nobodys_address_and_asks_no_vendor(place: Place) -> None:
 def test_masking() -> None:
     assert mask("ada@mail.example") == "a•••@m•••.example"
     assert mask("x@localhost") == "x•••@l•••"
+
+
+def test_somebody_whose_row_is_quarantined_is_told_why(tmp_path: Path) -> None:
+    facts = small_shop.build(tmp_path, n=60)
+    victim = str(facts.customers.id.iloc[7])
+    rule = f"    quarantine: {{odd_card: \"id = '{victim}'\"}}\n"
+    text = TEXT.replace("    tests: [{unique: customer_id}]\n", rule)
+    assert rule in text
+    with (
+        HubSpotSandbox() as sandbox,
+        small_shop.open_project(tmp_path, sandbox.url, sandbox.token, text=text) as project,
+        explaining(project) as tell,
+    ):
+        with pytest.raises(LiftlineError, match="quarantined: odd card") as caught:
+            tell(victim)
+        assert victim not in str(caught.value)
+        with pytest.raises(LiftlineError, match="Nobody is known"):
+            tell("c99999")
 
 
 def test_somebody_merged_is_found_by_the_former_id(place: Place) -> None:

@@ -200,3 +200,18 @@ def test_a_consent_table_whose_records_cannot_be_used_is_an_error():
     assert levels(of_another_purpose(10), 10) == [Level.OK]
     later = [record("granted", NOW, person=f"p{i}@x.de") for i in range(10)]
     assert levels(later, 10) == [Level.OK]
+
+
+def test_unknown_words_are_named_where_they_are_plain():
+    def message(words):
+        rows = [record(word, T, person=f"p{i}@x.de") for i, word in enumerate(words)]
+        _, report = standing(rows)
+        (finding,) = check_consent(report, previous_rows=None, max_drop_share=0.3)
+        return finding.message
+
+    told = message(["Opted"] * 3 + ["anna@mail.example", "4915112345678", "opt_in7", "x" * 21])
+    assert "(such as 'opted')" in told
+    assert not any(part in told for part in ("anna", "4915", "opt_in7", "xxx"))
+    told = message(["d", *"aaaa", *"bbb", *"cc"])
+    assert "(such as 'a', 'b', 'c')" in told
+    assert "such as" not in message([chr(97 + i) * 2 for i in range(13)])
