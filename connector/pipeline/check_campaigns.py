@@ -121,7 +121,13 @@ def provable(
     def earlier(instant: datetime) -> Iterator[Understanding]:
         spill = project.state.folder / "spill"
         with open_workspace(config, spill=spill) as workspace:
-            yield understand(config, project.state, workspace, as_of=instant.astimezone(UTC))
+            yield understand(
+                config,
+                project.state,
+                workspace,
+                as_of=instant.astimezone(UTC),
+                looking_back=found,
+            )
 
     coming = {spec.name for spec in detectable.coming_campaigns(config, as_of=found.as_of)}
     for name, one in config.campaigns.items():

@@ -7,6 +7,7 @@ is made.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,6 +106,7 @@ def understand(
     *,
     as_of: datetime,
     retrain: bool = False,
+    looking_back: Understanding | None = None,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> Understanding:
     """Compute everything up to the segment members, where the data lies.
@@ -115,6 +117,8 @@ def understand(
         workspace: From :func:`.opening.open_workspace`.
         as_of: The instant; nothing at or after it is seen.
         retrain: Fit models anew, as ``liftline train`` does.
+        looking_back: The present, when asked how things were at an earlier instant: its models are
+            used as they are, and consent is that of the instant, for nobody is written to.
         progress: Told the name of each step.
 
     Raises:
@@ -123,7 +127,14 @@ def understand(
     """
     with workspace.computing(RESULTS) as engine:
         return _first_act(
-            config, state, workspace, engine, as_of=as_of, retrain=retrain, progress=progress
+            config,
+            state,
+            workspace,
+            engine,
+            as_of=as_of,
+            retrain=retrain,
+            looking_back=looking_back,
+            progress=progress,
         )
 
 
@@ -135,6 +146,7 @@ def _first_act(
     *,
     as_of: datetime,
     retrain: bool,
+    looking_back: Understanding | None,
     progress: Callable[[str], None],
 ) -> Understanding:
     """Compute in an engine what will be read in the workspace."""
@@ -150,7 +162,9 @@ def _first_act(
             customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
         )
     steps.append(stitch_people(config, state, warehouse, as_of=as_of))
-    consent_spec = specs.consent_spec(config)
+    consent_spec = dataclasses.replace(
+        specs.consent_spec(config), hears_later_no=looking_back is None
+    )
     consents = consent.resolve_consent(warehouse, consent_spec, as_of=as_of)
     steps.append(consents)
     if config.consent is not None:
@@ -201,7 +215,8 @@ def _first_act(
         rfm=model,
         progress=progress,
     )
-    scores = score_models(context, journal, retrain=retrain)
+    given = None if looking_back is None else looking_back.context.documents
+    scores = score_models(context, journal, retrain=retrain, given=given)
     findings += scores.findings
     build_scored(warehouse, ["rfm_scores", "rfm_history", *scores.relations])
     columns = warehouse.columns("scored")

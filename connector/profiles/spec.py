@@ -157,9 +157,12 @@ class ConsentSpec:
         granted: Words that mean yes, in any letter case.
         withdrawn: Words that mean no.
         purposes: Purposes that are kept; empty: all.
+        hears_later_no: Whether a withdrawal counts whatever its time, as it must where people are
+            written to today; False to tell who could have been written to at a past instant.
     """
 
     key: PersonKey = PersonKey.EMAIL
+    hears_later_no: bool = True
     granted: tuple[str, ...] = ("granted", "subscribed", "yes", "true")
     withdrawn: tuple[str, ...] = ("withdrawn", "unsubscribed", "no", "false")
     purposes: tuple[str, ...] = ()

@@ -63,13 +63,20 @@ class Scores:
     files: dict[Path, str] = field(default_factory=dict)
 
 
-def score_models(context: ScoringContext, journal: Journal, *, retrain: bool = False) -> Scores:
+def score_models(
+    context: ScoringContext,
+    journal: Journal,
+    *,
+    retrain: bool = False,
+    given: Mapping[str, str] | None = None,
+) -> Scores:
     """Fit what is due, choose what is used, and score everybody.
 
     Args:
         context: The run's data.
         journal: Read for stored models; nothing is written.
         retrain: Fit every model anew.
+        given: Documents of the models to use; then nothing is fitted or looked up.
 
     Raises:
         ConfigError: A model names a feature that does not exist.
@@ -78,7 +85,10 @@ def score_models(context: ScoringContext, journal: Journal, *, retrain: bool = F
     for name, settings in _in_order(context):
         context.progress(f"scoring {name}")
         kind = kind_of(settings)
-        model = _chosen(context, journal, name, settings, kind, scores, retrain=retrain)
+        if given is not None:
+            model = store.loads(given[name]) if name in given else None
+        else:
+            model = _chosen(context, journal, name, settings, kind, scores, retrain=retrain)
         relation = f"{name}_scores"
         if model is None:
             columns = kind.columns(settings)
