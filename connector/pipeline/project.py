@@ -222,15 +222,21 @@ class Project:
             yield self.understand(workspace, as_of=as_of, retrain=retrain)
 
     def understand(
-        self, workspace: Workspace, *, as_of: datetime | None = None, retrain: bool = False
+        self,
+        workspace: Workspace,
+        *,
+        as_of: datetime | None = None,
+        retrain: bool = False,
+        looking_back: Understanding | None = None,
     ) -> Understanding:
-        """The first act."""
+        """The first act; see :func:`connector.pipeline.understand.understand`."""
         return understand(
             self.config,
             self.state,
             workspace,
             as_of=as_of or self.config.project.instant(self.now),
             retrain=retrain,
+            looking_back=looking_back,
             progress=lambda step: self._progress(step, 0, None),
         )
 

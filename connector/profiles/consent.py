@@ -247,10 +247,11 @@ def _judged(spec: ConsentSpec, as_of: datetime, consents: str) -> str:
     word = "lower(trim(c.status))"
     purposes = ", ".join(literal(purpose.strip().lower()) for purpose in spec.purposes)
     other = f"r.purpose NOT IN ({purposes})" if purposes else "FALSE"
+    later_no = " AND r.status <> 'withdrawn'" if spec.hears_later_no else ""
     return (
         "SELECT r.person AS person, r.purpose AS purpose, r.channel AS channel, r.status AS"
         " status, r.at AS at, CASE WHEN r.status = 'unknown' THEN r.word END AS word, CASE"
-        f" WHEN r.at >= {literal(as_of)} AND r.status <> 'withdrawn' THEN 'after_as_of'"
+        f" WHEN r.at >= {literal(as_of)}{later_no} THEN 'after_as_of'"
         f" WHEN {bad_person} THEN 'unreadable_person'"
         f" WHEN {other} THEN 'other_purpose'"
         " WHEN r.status = 'granted' AND r.at IS NULL THEN 'missing_at'"

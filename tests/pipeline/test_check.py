@@ -178,7 +178,7 @@ def foresee(project: Project) -> Sequence[Prospect]:
     @contextlib.contextmanager
     def earlier(instant: datetime) -> Iterator[Understanding]:
         with project.workspace() as workspace:
-            yield project.understand(workspace, as_of=instant)
+            yield project.understand(workspace, as_of=instant, looking_back=found)
 
     with project.workspace() as warehouse:
         found = project.understand(warehouse)
