@@ -17,7 +17,11 @@ from connector.warehouse.duckdb import DuckDBWarehouse
 from tests.demo.conftest import UNTIL, Shop
 from tests.understanding import Understood, understand
 
-ENVIRON = {"HUBSPOT_TOKEN": "t", "HUBSPOT_URL": "http://127.0.0.1:1", "HOLDOUT_SALT": "a-salt-that-nobody-guesses"}
+ENVIRON = {
+    "HUBSPOT_TOKEN": "t",
+    "HUBSPOT_URL": "http://127.0.0.1:1",
+    "HOLDOUT_SALT": "a-salt-that-nobody-guesses",
+}
 
 
 @pytest.fixture(scope="module")
