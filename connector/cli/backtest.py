@@ -17,7 +17,7 @@ from connector.cli.context import (
 )
 
 if TYPE_CHECKING:
-    from connector.pipeline.backtesting import ClvBacktest
+    from connector.pipeline.backtesting import ClvBacktest, DemandResult
 
 app = typer.Typer(
     help="Try models on the shop's own past, beside naive rules.", no_args_is_help=True
@@ -89,3 +89,19 @@ def _show(tried: ClvBacktest, currency: str) -> None:
         say(out, "✓", "green", f"{algorithm(tried.chosen)} is chosen. {tried.why}")
     for name, reason in tried.refusals.items():
         say(out, "·", "dim", f"{algorithm(name)}: {reason}")
+    if tried.demand is not None:
+        _show_demand(tried.demand)
+
+
+def _show_demand(demand: DemandResult) -> None:
+    from connector.cli.screen import console, say
+    from connector.numbers import gain, percent
+
+    say(
+        console(),
+        "·",
+        "dim",
+        f"Orders by category ({demand.n_categories}): off by {percent(demand.wape)} in all,"
+        f" {gain(demand.total_error)} in total; as many as in the last period would be off by"
+        f" {percent(demand.wape_last_period)}. Worst of the busy ones: {demand.worst}.",
+    )

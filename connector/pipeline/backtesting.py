@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.config.models import ClvModel
 from connector.config.problems import did_you_mean
-from connector.errors import ConfigError
+from connector.errors import ConfigError, InsufficientDataError
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
@@ -50,6 +50,25 @@ class WindowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DemandResult:
+    """How well orders by category were foretold in the same windows.
+
+    Attributes:
+        n_categories: Categories that anybody bought.
+        wape: Absolute errors of all categories over the orders that came.
+        wape_last_period: The same for as many as in the last period of equal length.
+        total_error: Orders foretold over those that came, minus 1.
+        worst: The busy category that was foretold worst.
+    """
+
+    n_categories: int
+    wape: float
+    wape_last_period: float
+    total_error: float
+    worst: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClvBacktest:
     """The backtest of one lifetime value model.
 
@@ -60,6 +79,7 @@ class ClvBacktest:
         chosen: The winner; None where nobody may be published.
         why: Why it won, or why nobody did.
         refusals: Why each of the others may not be published, or could not be tried.
+        demand: Orders by category; None where orders hold no category.
     """
 
     model: str
@@ -68,6 +88,7 @@ class ClvBacktest:
     chosen: str | None
     why: str
     refusals: Mapping[str, str]
+    demand: DemandResult | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -146,5 +167,29 @@ def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa:
     if choice.name is not None:
         why = "The smallest squared error of those whose total holds and who beat every naive rule."
     return ClvBacktest(
-        name, settings.value, tuple(made), choice.name, why, {**choice.refusals, **untried}
+        name,
+        settings.value,
+        tuple(made),
+        choice.name,
+        why,
+        {**choice.refusals, **untried},
+        _demand(context, name, settings),
+    )
+
+
+def _demand(context: Any, name: str, settings: ClvModel) -> DemandResult | None:  # noqa: ANN401
+    from connector.pipeline.scoring import demand
+
+    try:
+        tried = demand.backtest(context, name, settings)
+    except InsufficientDataError:
+        return None
+    errors = tried.errors
+    busy = errors[errors["actual"] >= errors["actual"].median()]
+    return DemandResult(
+        n_categories=len(errors),
+        wape=tried.wape(),
+        wape_last_period=tried.wape("last_period"),
+        total_error=tried.total_error(),
+        worst=str(busy.sort_values(["wape", "category"])["category"].iloc[-1]),
     )

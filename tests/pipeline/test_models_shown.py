@@ -401,6 +401,9 @@ def test_the_backtest_of_last_years_spend_reckoned_by_hand(place: Place) -> None
         assert rule.correlation == pytest.approx(np.corrcoef(predicted, actual)[0, 1], abs=1e-3)
         assert rule.bias == pytest.approx(rule.predicted / rule.actual - 1)
     json.dumps([tried.to_json()])
+    assert tried.demand is not None
+    assert tried.demand.wape < tried.demand.wape_last_period
+    assert abs(tried.demand.total_error) < 0.25
 
 
 def test_a_model_that_is_not_there_is_named(place: Place) -> None:
