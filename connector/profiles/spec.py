@@ -162,10 +162,10 @@ class ConsentSpec:
     """
 
     key: PersonKey = PersonKey.EMAIL
-    hears_later_no: bool = True
     granted: tuple[str, ...] = ("granted", "subscribed", "yes", "true")
     withdrawn: tuple[str, ...] = ("withdrawn", "unsubscribed", "no", "false")
     purposes: tuple[str, ...] = ()
+    hears_later_no: bool = True
 
 
 @dataclass(frozen=True, slots=True)
