@@ -38,6 +38,8 @@ class Shop:
         monkeypatch.chdir(folder)
         for name, value in self.environ.items():
             monkeypatch.setenv(name, value)
+        # Test runners give their workers a width; piped output has one of its own.
+        monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run a command in this process, as the installed script would."""
