@@ -28,6 +28,7 @@ from connector.errors import ConfigError, PermanentError, StalePlanError
 from connector.pipeline.activation import Activation
 from connector.pipeline.planning import make_plan
 from connector.plan.summary import GuardLimits
+from connector.state import schema
 from connector.state.database import utc_text
 from connector.state.journal import Journal
 from connector.state.ledger import Ledger
@@ -332,7 +333,20 @@ def test_whoever_comes_back_under_another_record_gets_the_properties_again(
 
 
 def test_any_number_of_memberships_can_be_released(engine: Engine) -> None:
+    table = schema.memberships
+    keys = ("k0", "k9999", "k10000", "k299999", "another")
+    row = {"destination": "vendor", "profile_id": "p", "presence": "yes", "version": 1}
+    places = [("l1", key) for key in keys] + [("l2", "k0")]
+    with engine.state.engine.begin() as writing:
+        writing.execute(
+            sa.insert(table), [row | {"audience_id": a, "match_key": k} for a, k in places]
+        )
     Ledger(engine.state, "vendor").release("l1", [f"k{i}" for i in range(300_000)])
+    with engine.state.engine.connect() as reading:
+        kept = reading.execute(
+            sa.select(table.c.audience_id, table.c.match_key).where(table.c.presence != "no")
+        ).all()
+    assert {tuple(one) for one in kept} == {("l1", "another"), ("l2", "k0")}
 
 
 def test_errors_of_the_state_quote_no_address(engine: Engine) -> None:
