@@ -23,8 +23,8 @@ import duckdb
 from bench import people
 from bench.measure import Measure, Race, Timer, in_child, peak_gb, race
 from bench.vendor import Agreeable
-from connector.pipeline.known import load_state
-from connector.pipeline.planning import make_plan
+from connector.pipeline.activate.known import load_state
+from connector.pipeline.activate.planning import make_plan
 from connector.plan.diff import ORDER, build_changes
 from connector.plan.document import Header, write_plan
 from connector.state.database import State

@@ -12,9 +12,9 @@ from bench import people
 from bench.diff import join, read_bare
 from bench.measure import Measure, Timer, in_child, peak_gb
 from bench.vendor import Agreeable
-from connector.pipeline.applying import apply_plan
-from connector.pipeline.known import load_state
-from connector.pipeline.planning import make_plan
+from connector.pipeline.activate.applying import apply_plan
+from connector.pipeline.activate.known import load_state
+from connector.pipeline.activate.planning import make_plan
 from connector.state.database import State
 
 N_PEOPLE = 1_000_000

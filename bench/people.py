@@ -20,7 +20,7 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, load_specs
 from connector.domain import Arm
-from connector.pipeline.activation import Activation
+from connector.pipeline.activate.activation import Activation
 from connector.plan.summary import GuardLimits
 from connector.ports import Destination
 from connector.state import schema

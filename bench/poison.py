@@ -11,9 +11,9 @@ from bench import people
 from bench.measure import Measure, in_child
 from bench.vendor import Agreeable
 from connector.domain import Outcome
-from connector.pipeline.applying import apply_plan
-from connector.pipeline.known import load_state
-from connector.pipeline.planning import make_plan
+from connector.pipeline.activate.applying import apply_plan
+from connector.pipeline.activate.known import load_state
+from connector.pipeline.activate.planning import make_plan
 from connector.ports import Destination
 from connector.state.database import State
 from destinations.hubspot import HubSpot

@@ -15,9 +15,9 @@ from typing import Any
 
 from bench import people
 from bench.measure import Measure, Timer, in_child
-from connector.pipeline.applying import apply_plan
-from connector.pipeline.known import load_state
-from connector.pipeline.planning import make_plan
+from connector.pipeline.activate.applying import apply_plan
+from connector.pipeline.activate.known import load_state
+from connector.pipeline.activate.planning import make_plan
 from connector.state.database import State
 from destinations.hubspot import HubSpot
 from destinations.sandbox.hubspot.server import RemoteSandbox, spawn

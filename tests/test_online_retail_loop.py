@@ -19,7 +19,7 @@ import pytest
 
 from connector.config import load_config
 from connector.pipeline.project import Project
-from connector.pipeline.prove import gather_report, write_report
+from connector.pipeline.show.report import gather_report, write_report
 from destinations.sandbox.hubspot import HubSpotSandbox
 from tests.test_online_retail import DATA, EXAMPLE, Expected, pytestmark  # noqa: F401
 

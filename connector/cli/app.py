@@ -35,7 +35,7 @@ from connector.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connector.pipeline.applying import ApplyReport
+    from connector.pipeline.activate.applying import ApplyReport
     from connector.plan.document import Guard
 
 app = typer.Typer(
@@ -78,7 +78,7 @@ def check(
     File, sources, consent, models, segments, what each campaign could prove, and credentials.
     """
     from connector.domain import Level
-    from connector.pipeline.check import check as run_check
+    from connector.pipeline.check.findings import check as run_check
 
     with open_project(config) as project:
         checked = run_check(project, as_of=parse_as_of(as_of, project))
@@ -208,7 +208,7 @@ def train(
 @app.command()
 def status(config: ConfigOption = None, output: OutputOption = Output.TEXT) -> None:
     """What waits for somebody, the last run, and the lists."""
-    from connector.pipeline.overview import overview
+    from connector.pipeline.show.overview import overview
 
     with open_project(config) as project:
         found = overview(project)
@@ -272,7 +272,7 @@ def explain(
 
     Scores, rules with the person's values, arms, consent and lists.
     """
-    from connector.pipeline.explain import explain as run_explain
+    from connector.pipeline.person.explain import explain as run_explain
 
     with open_project(config) as project:
         found = run_explain(project, who, as_of=parse_as_of(as_of, project))
@@ -299,7 +299,7 @@ def report(
     ] = None,
 ) -> None:
     """Lift, segments and deliveries: here, and as an HTML page."""
-    from connector.pipeline.prove import gather_report, write_report
+    from connector.pipeline.show.report import gather_report, write_report
 
     with open_project(config) as project:
         data = gather_report(project, as_of=parse_as_of(as_of, project))

@@ -17,7 +17,7 @@ from connector.cli.context import (
 )
 
 if TYPE_CHECKING:
-    from connector.pipeline.backtesting import ClvBacktest, DemandResult
+    from connector.pipeline.show.backtesting import ClvBacktest, DemandResult
 
 app = typer.Typer(
     help="Try models on the shop's own past, beside naive rules.", no_args_is_help=True
@@ -45,7 +45,7 @@ def clv(
 
     Absolute error, error of the total and correlation, and who is chosen and why.
     """
-    from connector.pipeline.backtesting import backtest_clv
+    from connector.pipeline.show.backtesting import backtest_clv
 
     with open_project(config) as project:
         tried = backtest_clv(project, model=model, as_of=parse_as_of(as_of, project))

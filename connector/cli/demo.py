@@ -27,9 +27,10 @@ from connector.cli.context import progress
 from connector.demo import contacts, outcomes, shop, story
 from connector.errors import LiftlineError
 from connector.numbers import minus
-from connector.pipeline import prove
-from connector.pipeline.check import check
+from connector.pipeline.check.findings import check
 from connector.pipeline.project import Project
+from connector.pipeline.prove.measure import load_assignments
+from connector.pipeline.show.report import gather_report, write_report
 from connector.report.format import spoken_per_person
 from connector.report.terminal import render_terminal
 from connector.report.words import metric_label, unit_of
@@ -125,8 +126,8 @@ def run_demo(folder: Path, n_customers: int) -> None:
             runs.show_run(run)
 
             out.rule("[bold]liftline report")
-            data = prove.gather_report(project)
-            path = prove.write_report(project, data)
+            data = gather_report(project)
+            path = write_report(project, data)
             steps.clear()
         render_terminal(data, out)
         _show_truth(out, data.lifts, advance.true_effects, data.currency)
@@ -205,7 +206,7 @@ def _assignments(project: Project) -> Any:  # noqa: ANN401 - an Arrow table
     """Who has which arm, one row a customer: the outcomes act on customers."""
     with project.workspace() as warehouse:
         project.understand(warehouse)
-        prove.load_assignments(project.state, warehouse)
+        load_assignments(project.state, warehouse)
         return warehouse.connection.sql(
             "SELECT a.campaign, a.profile_id, a.arm, c.customer_id FROM assignments a"
             " JOIN profile_customers c USING (profile_id) ORDER BY ALL"

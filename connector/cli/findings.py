@@ -12,13 +12,13 @@ from connector.cli.models import show_models
 from connector.cli.screen import MARKS, console, say, subject, table
 from connector.domain import Arm, Level
 from connector.numbers import NONE, count, gain, percent, several, short_of
-from connector.pipeline.prospects import TWO_YEARS, consequence
+from connector.pipeline.prove.prospects import TWO_YEARS, consequence
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from connector.pipeline.check import Checked
-    from connector.pipeline.detectable import Prospect
+    from connector.pipeline.check.findings import Checked
+    from connector.pipeline.prove.detectable import Prospect
 
 _WEEKS_OF_A_MONTH = 365.25 / 12 / 7
 

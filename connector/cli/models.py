@@ -15,7 +15,7 @@ from connector.report import model_words as words
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from connector.pipeline.trained import Trained
+    from connector.pipeline.show.trained import Trained
 
 _MOST_MOVES = 5
 """Moves of one kind that are shown; the rest is summed up."""

@@ -14,8 +14,8 @@ from connector.numbers import minus, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from connector.pipeline.explanation import Condition, Explanation, SegmentView
-    from connector.pipeline.scored_person import ModelsView
+    from connector.pipeline.person.explanation import Condition, Explanation, SegmentView
+    from connector.pipeline.person.scored_person import ModelsView
 
 CAMPAIGN_MARKS = {
     "addressed": ("✓", "green"),

@@ -228,7 +228,7 @@ def people_rows(plan: Plan, limit: int) -> list[dict[str, Any]]:
     """
     import pyarrow.dataset as ds
 
-    from connector.pipeline.explain import mask
+    from connector.pipeline.person.explain import mask
 
     columns = [
         *("destination", "kind", "action", "audience", "profile_id", "match_value"),

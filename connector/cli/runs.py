@@ -22,7 +22,7 @@ from connector.report.approving import advice
 from connector.report.words import ISSUES, OUTCOMES, RUN_STATUS, phrase
 
 if TYPE_CHECKING:
-    from connector.pipeline.applying import ApplyReport
+    from connector.pipeline.activate.applying import ApplyReport
     from connector.plan.document import Guard
 
 _MOST_CAUSES = 5

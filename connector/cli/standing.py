@@ -10,7 +10,7 @@ from rich.text import Text
 
 from connector.cli.screen import console, count, say, show_guards, subject, table, utc
 from connector.numbers import several
-from connector.pipeline.waiting import age
+from connector.pipeline.activate.waiting import age
 from connector.plan.document import Guard
 from connector.report.words import ARMS, RUN_STATUS, phrase
 

@@ -19,15 +19,16 @@ from connector.audiences.specs import load_specs
 from connector.config import Config, load_config
 from connector.domain import Stage
 from connector.errors import ConfigError, PlanError
-from connector.pipeline import movement, publish, specs
-from connector.pipeline.activation import Activation, Progress
-from connector.pipeline.applying import ApplyReport, apply_plan
-from connector.pipeline.opening import STANDING, Workspace, open_workspace
-from connector.pipeline.planning import make_plan
-from connector.pipeline.standing import standings
-from connector.pipeline.stitching import stitch_people, tables_read
-from connector.pipeline.trained import Trained
-from connector.pipeline.understand import Understanding, remember, understand
+from connector.pipeline import specs
+from connector.pipeline.activate.activation import Activation, Progress
+from connector.pipeline.activate.applying import ApplyReport, apply_plan
+from connector.pipeline.activate.planning import make_plan
+from connector.pipeline.show import movement, publish
+from connector.pipeline.show.standing import standings
+from connector.pipeline.show.trained import Trained
+from connector.pipeline.understand.act import Understanding, remember, understand
+from connector.pipeline.understand.opening import STANDING, Workspace, open_workspace
+from connector.pipeline.understand.stitching import stitch_people, tables_read
 from connector.plan.document import Plan, quality_rows, read_plan
 from connector.ports import Destination, Warehouse
 from connector.profiles import consent, customers, exclusion, people
@@ -229,7 +230,7 @@ class Project:
         retrain: bool = False,
         looking_back: Understanding | None = None,
     ) -> Understanding:
-        """The first act; see :func:`connector.pipeline.understand.understand`."""
+        """The first act; see :func:`connector.pipeline.understand.act.understand`."""
         return understand(
             self.config,
             self.state,

@@ -13,7 +13,7 @@ from connector.cli.app import _told
 from connector.cli.context import Output
 from connector.domain import Action, Kind, Outcome
 from connector.errors import PermanentError, TransientError
-from connector.pipeline.applying import ApplyReport
+from connector.pipeline.activate.applying import ApplyReport
 from connector.push import DestinationReport, Issue
 
 README = Path(__file__).parents[2] / "README.md"

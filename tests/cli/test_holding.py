@@ -14,7 +14,7 @@ import typer
 
 from connector.cli import context, plans, runs
 from connector.errors import SourceError
-from connector.pipeline.applying import ApplyReport
+from connector.pipeline.activate.applying import ApplyReport
 from connector.plan.document import Guard, Plan
 from connector.report import approving
 from connector.report.words import LEFT_OUT, RUN_STATUS, left_out

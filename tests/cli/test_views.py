@@ -12,9 +12,8 @@ from connector.cli import person, plans, runs, standing
 from connector.cli.findings import show_findings
 from connector.domain import Arm, Finding, Level
 from connector.lift.metrics import MetricKind, MetricSpec
-from connector.pipeline.check import Checked
-from connector.pipeline.detectable import Basis, Prospect
-from connector.pipeline.explanation import (
+from connector.pipeline.check.findings import Checked
+from connector.pipeline.person.explanation import (
     CampaignView,
     Condition,
     ConsentView,
@@ -24,6 +23,7 @@ from connector.pipeline.explanation import (
     Rfm,
     SegmentView,
 )
+from connector.pipeline.prove.detectable import Basis, Prospect
 from connector.plan.document import (
     AudiencePlan,
     CampaignPlan,

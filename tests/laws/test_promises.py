@@ -13,7 +13,7 @@ import pytest
 
 from connector.domain import Arm
 from connector.errors import BatchRejectedError, PermanentError, StalePlanError
-from connector.pipeline.activation import Activation
+from connector.pipeline.activate.activation import Activation
 from connector.plan.summary import GuardLimits
 from connector.state.journal import Journal
 from tests.laws.test_review import emails, populate, treated

@@ -16,7 +16,7 @@ import pytest
 from connector.audiences.rationing import Ration
 from connector.audiences.specs import CampaignSpec
 from connector.domain import Arm
-from connector.pipeline.activation import Activation
+from connector.pipeline.activate.activation import Activation
 from connector.plan.document import Plan
 from connector.plan.summary import GuardLimits
 from tests.laws.world import NO_GUARDS, Engine, Faults, Person, Vendor, World, campaign

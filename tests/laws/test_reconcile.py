@@ -10,7 +10,7 @@ import pytest
 
 from connector.domain import Arm, Audience
 from connector.errors import TransientError
-from connector.pipeline import reconciliation
+from connector.pipeline.activate import reconciliation
 from connector.plan.document import AudiencePlan, Plan
 from connector.state.database import utc_text
 from tests.laws.world import Engine, Faults, Person, Vendor, World, campaign

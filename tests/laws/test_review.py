@@ -25,8 +25,8 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import ConfigError, PermanentError, StalePlanError
-from connector.pipeline.activation import Activation
-from connector.pipeline.planning import make_plan
+from connector.pipeline.activate.activation import Activation
+from connector.pipeline.activate.planning import make_plan
 from connector.plan.summary import GuardLimits
 from connector.state import schema
 from connector.state.database import utc_text

@@ -33,9 +33,9 @@ from connector.domain import (
     RecordResult,
 )
 from connector.errors import BatchRejectedError, TransientError
-from connector.pipeline.activation import Activation
-from connector.pipeline.applying import ApplyReport, apply_plan
-from connector.pipeline.planning import make_plan
+from connector.pipeline.activate.activation import Activation
+from connector.pipeline.activate.applying import ApplyReport, apply_plan
+from connector.pipeline.activate.planning import make_plan
 from connector.plan.document import Plan
 from connector.plan.summary import GuardLimits
 from connector.state import schema

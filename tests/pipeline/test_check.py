@@ -17,11 +17,11 @@ import sqlalchemy as sa
 
 from connector.domain import Arm, Finding, Level
 from connector.numbers import gain
-from connector.pipeline import detectable
-from connector.pipeline.check import Vendors, check
-from connector.pipeline.detectable import Basis, Prospect
+from connector.pipeline.check.findings import Vendors, check
 from connector.pipeline.project import Project
-from connector.pipeline.understand import Understanding
+from connector.pipeline.prove import detectable
+from connector.pipeline.prove.detectable import Basis, Prospect
+from connector.pipeline.understand.act import Understanding
 from connector.state import schema
 from destinations.hubspot import HubSpot
 from destinations.sandbox.hubspot import HubSpotSandbox

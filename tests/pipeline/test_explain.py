@@ -17,8 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 from connector.errors import LiftlineError
-from connector.pipeline.explain import explain, explaining, mask
-from connector.pipeline.explanation import CampaignView, Explanation
+from connector.pipeline.person.explain import explain, explaining, mask
+from connector.pipeline.person.explanation import CampaignView, Explanation
 from connector.pipeline.project import Project
 from connector.report.words import BLOCKED
 from connector.state import schema

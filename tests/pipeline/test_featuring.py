@@ -10,7 +10,7 @@ from connector.config import InvalidConfigError, parse_config
 from connector.domain import Level
 from connector.features.build import build_features
 from connector.features.catalogue import BASE
-from connector.pipeline import featuring
+from connector.pipeline.understand import featuring
 from connector.warehouse.duckdb import DuckDBWarehouse
 from tests.config.shop import ENVIRON, MINIMAL
 from tests.features.world import by_customer, event, order, prepare, properties, shop

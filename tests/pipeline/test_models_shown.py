@@ -17,14 +17,14 @@ import pytest
 from connector.domain import Level
 from connector.errors import ConfigError
 from connector.models import store
-from connector.pipeline.backtesting import backtest_clv
-from connector.pipeline.check import Checked, check
-from connector.pipeline.explain import explaining
-from connector.pipeline.explanation import Explanation
+from connector.pipeline.check.findings import Checked, check
+from connector.pipeline.person.explain import explaining
+from connector.pipeline.person.explanation import Explanation
 from connector.pipeline.project import Project
-from connector.pipeline.prove import gather_report, write_report
-from connector.pipeline.standing import Use
-from connector.pipeline.trained import Trained
+from connector.pipeline.show.backtesting import backtest_clv
+from connector.pipeline.show.report import gather_report, write_report
+from connector.pipeline.show.standing import Use
+from connector.pipeline.show.trained import Trained
 from connector.plan.document import Header, Plan
 from connector.report.data import ReportData
 from connector.report.models import LEAST_DOT

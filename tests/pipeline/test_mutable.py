@@ -10,7 +10,8 @@ from connector.config import Config, InvalidConfigError, parse_config
 from connector.errors import ConfigError
 from connector.features.build import build_features
 from connector.features.inputs import allowed_inputs
-from connector.pipeline import featuring, specs
+from connector.pipeline import specs
+from connector.pipeline.understand import featuring
 from connector.profiles.orders import clean_orders
 from connector.warehouse.duckdb import DuckDBWarehouse
 from tests.config.shop import ENVIRON

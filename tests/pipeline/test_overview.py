@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.pipeline.overview import overview
+from connector.pipeline.show.overview import overview
 from tests.pipeline.test_refusals import CONFIG, NOW, Shop
 
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from connector.config import load_config
-from connector.pipeline.check import Vendors, check
-from connector.pipeline.opening import RESULTS
+from connector.pipeline.check.findings import Vendors, check
 from connector.pipeline.project import Project
+from connector.pipeline.understand.opening import RESULTS
 from tests.pipeline import modelled_shop, small_shop
 from tests.pipeline.small_shop import AS_OF
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from connector.config import parse_config
-from connector.pipeline.known import load_state
-from connector.pipeline.prove import load_assignments
-from connector.pipeline.stitching import remember_people, stitch_people, tables_read
+from connector.pipeline.activate.known import load_state
+from connector.pipeline.prove.measure import load_assignments
+from connector.pipeline.understand.stitching import remember_people, stitch_people, tables_read
 from connector.profiles.customers import clean_customers
 from connector.profiles.spec import CustomersSpec
 from connector.state.database import State, utc_text

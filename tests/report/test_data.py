@@ -125,7 +125,7 @@ def test_the_runs_own_json_is_read():
     from collections import Counter
 
     from connector.errors import TransientError
-    from connector.pipeline.applying import ApplyReport
+    from connector.pipeline.activate.applying import ApplyReport
     from connector.push import DestinationReport
     from connector.report.codec import decode
     from connector.report.sent import DeliveryRow, OutcomeCount

@@ -1,0 +1,1 @@
+"""The second act: from segment members to delivered campaigns."""

@@ -1,0 +1,101 @@
+"""What keeps one person in a segment, or out of it, besides the rule: margins, waits, stays."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from connector.numbers import several
+from connector.pipeline.person.explanation import Steadiness
+from connector.pipeline.person.subject import Subject
+from connector.pipeline.understand.segmenting import stability_of
+from connector.segments import trace
+from connector.segments.rules import Segment
+from connector.segments.stability import lenient_sql
+from connector.warehouse.dialect import parse_condition
+
+if TYPE_CHECKING:
+    from connector.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Steady(Subject):
+    """What the settled segments hold of one person.
+
+    Attributes:
+        config: The configuration.
+    """
+
+    config: Config
+
+    def is_member(self, segment: Segment) -> bool:
+        """Whether the person is in the segment, by whatever keeps them there."""
+        named = {"segment": segment.name}
+        return bool(
+            self.rows(
+                "SELECT 1 FROM segment_members WHERE segment = $segment AND profile_id = $who",
+                named,
+            )
+        )
+
+    def to_leave(self, segment: Segment) -> tuple[str, ...]:
+        """What would make a member leave: thresholds of scores less their margins."""
+        margins = stability_of(self.config, segment.name).margins
+        held_to = segment
+        if margins:
+            condition = parse_condition(
+                lenient_sql(segment, margins), columns=self.found.columns, what=segment.name
+            )
+            held_to = dataclasses.replace(segment, condition=condition)
+        told = trace.explain(self.found.warehouse, held_to, self.profile_id)
+        return told.to_change if told is not None and told.member else ()
+
+    def told(self, segment: Segment, *, holds: bool, member: bool) -> Steadiness:
+        """Streaks, margins and stays in words.
+
+        Args:
+            segment: The segment.
+            holds: Whether the rule itself holds.
+            member: Whether the person is in the segment.
+        """
+        stability = stability_of(self.config, segment.name)
+        streak, since = self._counted(segment)
+        until = None
+        if member and since is not None and stability.min_stay:
+            end = since.replace(tzinfo=UTC) + stability.min_stay
+            until = end if end > self.found.as_of else None
+        if holds and not member:
+            words = f"the rule has held on {several(streak, 'day')} in a row; it takes"
+            words = f"{words} {stability.enter_after}"
+            return Steadiness(words, "entering", streak, stability.enter_after, None)
+        if member and not holds:
+            if not streak:
+                words = "stays by the margin only; the rule itself holds no more"
+                return Steadiness(words, "margin", 0, stability.exit_after, until)
+            words = f"the rule has failed on {several(streak, 'day')} in a row; it takes"
+            words = f"{words} {stability.exit_after}"
+            if until is not None:
+                words += f", and the shortest stay lasts until {until:%Y-%m-%d}"
+            state = "leaving" if streak < stability.exit_after else "staying"
+            return Steadiness(words, state, streak, stability.exit_after, until)
+        words = ""
+        if until is not None:
+            words = f"stays until {until:%Y-%m-%d} at least, unless a purchase ends it"
+        needed = stability.exit_after if member else stability.enter_after
+        return Steadiness(words, "rule", 0, needed, until)
+
+    def _counted(self, segment: Segment) -> tuple[int, datetime | None]:
+        """Days in a row on which the rule has said otherwise, and since when the person is in."""
+        for relation in ("segment_progress", "known_segments"):
+            # What this run would store comes before what the last applied one has.
+            rows = self.rows(
+                f"SELECT streak, since FROM {relation} WHERE segment = $segment"
+                " AND profile_id = $who",
+                {"segment": segment.name},
+            )
+            if rows:
+                ((streak, since),) = rows
+                return int(streak), since
+        return 0, None

@@ -1,0 +1,1 @@
+"""The third act: from assignments and orders to lift."""

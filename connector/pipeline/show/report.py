@@ -1,0 +1,119 @@
+"""Everything that the report shows, gathered and written.
+
+What was sent and refused comes from the last run's published artifacts; segments, orders and lift
+are computed from the sources as of now, so that a report on Monday knows of Sunday's orders.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connector.pipeline.activate.waiting import waiting_plan
+from connector.pipeline.prove.measure import measure
+from connector.pipeline.show import publish, report_models, report_rows
+from connector.report.data import ReportData
+from connector.report.lift import GlobalHoldout, LiftRow, Rules
+from connector.state.database import parse_utc
+
+if TYPE_CHECKING:
+    from connector.pipeline.project import Project
+
+HISTORY = 10
+"""Runs that the report lists."""
+
+
+def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportData:
+    """Everything that the report shows, as of now."""
+    config, state = project.config, project.state
+    with project.workspace() as warehouse:
+        found = project.understand(warehouse, as_of=as_of)
+        lifts = measure(config, state, warehouse, as_of=found.as_of)
+        now = publish.describe(found)
+        windows = report_rows.windows(config, warehouse)
+        runs = project.journal.runs(limit=50)
+        told: dict[str, Any] = {
+            "models": report_models.models(project, found),
+            "personas": report_models.personas(found),
+            "affinity": report_models.affinity(found),
+            "lifetime": report_models.lifetime(found),
+            "trends": report_models.trends(project, found, runs),
+        }
+    last = next((run for run in runs if run["status"] in {"succeeded", "partial", "held"}), None)
+    summary = project.summary(last["run_id"]) if last else None
+    previous = _before(project, runs, found.as_of)
+    waiting = waiting_plan(project)
+    # Before the first run there is only the plan that waits to tell of.
+    header = waiting[1] if waiting is not None and last is None else None
+    plan = header.to_json() if header else (summary or {}).get("plan") or {}
+    rows = tuple(LiftRow.from_json(lift.to_json()) for lift in lifts)
+    held = config.holdouts.global_
+    global_name = held.name if held else ""
+    return ReportData(
+        project=config.project.name,
+        currency=config.project.currency,
+        timezone=config.project.timezone,
+        as_of=found.as_of,
+        generated_at=project.now,
+        run=report_rows.run(last) if last else None,
+        n_profiles=now["n_profiles"],
+        revenue_365d=now["revenue_365d"],
+        segments=report_rows.segments(config, now, previous),
+        rfm=report_rows.rfm(now, previous),
+        campaigns=report_rows.campaigns(config, plan, windows),
+        deliveries=report_rows.deliveries(summary),
+        issues=report_rows.issues(project, last),
+        remarks=report_rows.remarks(plan, summary),
+        # What holds the plan that waits is told with it, not once more of the run that tried it.
+        guards=report_rows.guards(state, plan, summary)
+        if last and not (waiting and waiting[0].plan_id == last["plan_id"])
+        else (),
+        quality=report_rows.quality(now),
+        lifts=tuple(row for row in rows if row.campaign != global_name),
+        global_holdout=(
+            GlobalHoldout(
+                name=held.name,
+                share=held.share,
+                n_held=report_rows.held(state, held.name),
+                lifts=tuple(row for row in rows if row.campaign == global_name),
+            )
+            if held
+            else None
+        ),
+        rules=Rules(
+            confidence=config.measurement.confidence, flat_margin=config.measurement.flat_margin
+        ),
+        waiting=report_rows.waiting_row(waiting[0]) if waiting else None,
+        history=tuple(report_rows.run(run) for run in runs[:HISTORY]),
+        **told,
+    )
+
+
+def _before(project: Project, runs: list[dict[str, Any]], as_of: datetime) -> dict[str, Any]:
+    """What the newest run of an earlier instant published; empty when there was none."""
+    for run in runs:
+        if run["as_of"] and parse_utc(run["as_of"]) < as_of and run["status"] != "held":
+            summary = project.summary(run["run_id"])
+            if summary is not None:
+                return summary.get("understanding") or {}
+    return {}
+
+
+def write_report(project: Project, data: ReportData, out: Path | None = None) -> Path:
+    """Write the page, and its JSON beside it; returns the page's path.
+
+    Args:
+        project: Says where the page goes.
+        data: What it shows.
+        out: Overrides ``report.out``.
+    """
+    from connector.report.html import write_html
+
+    path = out or Path(project.config.resolve(project.config.report.out))
+    write_html(data, path)
+    path.with_suffix(".json").write_text(
+        json.dumps(data.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    return path

@@ -1,0 +1,1 @@
+"""The first act: from sources to scores and segment members."""
