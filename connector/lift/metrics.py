@@ -59,6 +59,10 @@ class MetricKind(enum.StrEnum):
     """Number of orders in the window; returns are no orders."""
     SHARE = "share"
     """1 when a condition on the person's sums holds at the end of the window, else 0."""
+    RATIO = "ratio"
+    """One of the person's sums over another, both added up over the arm first."""
+    DELTA = "delta"
+    """Change of a published score from the beginning of the window to its end."""
 
 
 @dataclass(frozen=True, slots=True)
