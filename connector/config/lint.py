@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from connector.config.problems import nearest
 from connector.config.root import Config
+from connector.config.stability import Stability
 from connector.domain import Arm, Finding, Level
 from connector.tables import CONSENTS, TABLES, Table
 
@@ -112,6 +113,24 @@ def short_salt(config: Config) -> Iterator[Finding]:
         )
 
 
+def hasty_stays(config: Config) -> Iterator[Finding]:
+    """A shortest stay for whoever enters by one noisy score: it keeps the wrong people for days."""
+    blocks: dict[tuple[str, ...], Stability] = {("stability",): config.stability}
+    for name, segment in config.segments.items():
+        if segment.stability is not None:
+            blocks["segments", name, "stability"] = segment.stability
+    for path, one in blocks.items():
+        if one.min_stay and one.enter_after == 1 and not one.margin.has_entry:
+            yield _finding(
+                config,
+                Level.NOTE,
+                path,
+                "`min_stay` keeps whoever enters for days, and one noisy score is enough to enter",
+                "Add `enter_after: 2 runs`, or a margin for entering such as"
+                " `margin: {percentile: {enter: 2, exit: 2}}`.",
+            )
+
+
 def _finding(
     config: Config, level: Level, path: tuple[str, ...], message: str, hint: str = ""
 ) -> Finding:
@@ -125,4 +144,5 @@ LINTS: tuple[Callable[[Config], Iterable[Finding]], ...] = (
     overlapping_campaigns,
     silent_guards,
     short_salt,
+    hasty_stays,
 )

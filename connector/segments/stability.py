@@ -1,9 +1,13 @@
 """Segments that do not flap: margins, waiting times and a shortest stay.
 
 A score crosses its threshold back and forth by noise alone, and each crossing is two changes at the
-vendor and a campaign that starts anew. So a person enters at the threshold and leaves at the
-threshold less a *margin*, and only after the rule has said so at *n* different instants in a row;
-whoever entered stays for a while.
+vendor and a campaign that starts anew. So a person enters at the threshold plus one *margin* and
+leaves at the threshold less another, and only after the rule has said so at *n* different instants
+in a row; whoever entered stays for a while.
+
+A shortest stay alone buys quiet with wrong members: it locks in for days whoever entered by one
+noisy score. Waits and margins on both sides cut the flapping *and* make the members truer, since
+they look at more than one score; ``tests/segments/test_flapping.py`` has the figures.
 
 Nothing of this delays what must not wait. Consent, exclusions and erasure are judged after this
 step and take effect at once; and whoever has bought since entering (a win-back that worked) leaves
@@ -45,6 +49,7 @@ class Stability:
             longer covers, leaves without waiting.
         margins: Last part of a column's name (``probability``, ``percentile``) -> how far beyond
             the threshold a member may go, in the column's unit.
+        enter_margins: Likewise -> how far above the threshold somebody must come to enter.
     """
 
     enter_after: int = 1
@@ -52,6 +57,7 @@ class Stability:
     min_stay: timedelta = timedelta(0)
     leaves_on_purchase: bool = True
     margins: Mapping[str, float] = field(default_factory=dict)
+    enter_margins: Mapping[str, float] = field(default_factory=dict)
 
 
 def lenient_sql(segment: Segment, margins: Mapping[str, float]) -> str:
@@ -64,9 +70,25 @@ def lenient_sql(segment: Segment, margins: Mapping[str, float]) -> str:
     Returns:
         A condition in the house dialect; the rule itself where no margin touches it.
     """
-    tree = segment.condition.tree
-    holder = exp.Paren(this=tree)
-    _loosen(holder.this, margins, wanted=True)
+    return _moved_sql(segment, margins, looser=True)
+
+
+def strict_sql(segment: Segment, margins: Mapping[str, float]) -> str:
+    """The rule that newcomers are held to: thresholds of scores moved inwards by their margin.
+
+    Args:
+        segment: A compiled segment.
+        margins: The margins for entering, as in :class:`Stability`.
+
+    Returns:
+        As :func:`lenient_sql`.
+    """
+    return _moved_sql(segment, margins, looser=False)
+
+
+def _moved_sql(segment: Segment, margins: Mapping[str, float], *, looser: bool) -> str:
+    holder = exp.Paren(this=segment.condition.tree)
+    _loosen(holder.this, margins, wanted=looser)
     return str(holder.this.sql(dialect=Liftline, comments=False))
 
 
@@ -160,7 +182,7 @@ def settle(
                 g.last_as_of AS last_as_of,
                 (g.is_gone OR (g.has_bought AND NOT g.is_in)) AS leaves_at_once,
                 CASE WHEN g.was THEN g.is_gone OR NOT g.may_stay OR (g.has_bought AND NOT g.is_in)
-                     ELSE g.is_in END AS disagrees
+                     ELSE g.may_enter END AS disagrees
             FROM segment_judged AS g
         ) AS j
         """,
@@ -221,12 +243,28 @@ def _judged_sql(
     orders: str,
 ) -> str:
     """One row for everybody who is in a segment by rule, or was, or is on the way."""
+
+    def held_to(segment: Segment, condition: str) -> str:
+        return (
+            f"SELECT {literal(segment.name)} AS segment, profile_id FROM {quote(scored)}"
+            f" WHERE {condition}"
+        )
+
+    rules = {s.name: stabilities.get(s.name, Stability()) for s in segments}
     within = [
-        f"SELECT {literal(s.name)} AS segment, profile_id FROM {quote(scored)}"
-        f" WHERE {lenient_sql(s, stabilities[s.name].margins)}"
-        for s in segments
-        if s.name in stabilities and stabilities[s.name].margins
+        held_to(s, lenient_sql(s, rules[s.name].margins)) for s in segments if rules[s.name].margins
     ]
+    guarded = [s for s in segments if rules[s.name].enter_margins]
+    beyond = [held_to(s, strict_sql(s, rules[s.name].enter_margins)) for s in guarded]
+    may_enter = "m.profile_id IS NOT NULL"
+    strictly = ""
+    if guarded:
+        names = ", ".join(literal(s.name) for s in guarded)
+        may_enter += f" AND (k.segment NOT IN ({names}) OR e.profile_id IS NOT NULL)"
+        strictly = (
+            f"LEFT JOIN ({' UNION '.join(beyond)}) AS e"
+            " ON e.segment = k.segment AND e.profile_id = k.profile_id"
+        )
     waits = [name for name, one in stabilities.items() if not one.leaves_on_purchase]
     bypasses = f"k.segment NOT IN ({', '.join(map(literal, waits))})" if waits else "TRUE"
     plain = f"SELECT segment, profile_id FROM {quote(members)}"
@@ -234,6 +272,7 @@ def _judged_sql(
     return f"""
         SELECT k.segment AS segment, k.profile_id AS profile_id,
             m.profile_id IS NOT NULL AS is_in,
+            {may_enter} AS may_enter,
             w.profile_id IS NOT NULL AS may_stay,
             s.profile_id IS NULL AS is_gone,
             {bypasses} AND coalesce(b.last_order > n.since, FALSE) AS has_bought,
@@ -251,6 +290,7 @@ def _judged_sql(
         LEFT JOIN {quote(members)} AS m
             ON m.segment = k.segment AND m.profile_id = k.profile_id
         LEFT JOIN ({may_stay}) AS w ON w.segment = k.segment AND w.profile_id = k.profile_id
+        {strictly}
         LEFT JOIN {quote(known)} AS n ON n.segment = k.segment AND n.profile_id = k.profile_id
         LEFT JOIN {quote(scored)} AS s ON s.profile_id = k.profile_id
         LEFT JOIN (

@@ -18,6 +18,21 @@ def findings(text: str) -> list[tuple[Level, str, str, str]]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("block", "is_told"),
+    [
+        ("stability: {min_stay: 7d}\n", True),
+        ("stability: {min_stay: 7d, margin: {percentile: 2}}\n", True),
+        ("stability: {min_stay: 7d, enter_after: 2 runs}\n", False),
+        ("stability: {min_stay: 7d, margin: {percentile: {enter: 2, exit: 2}}}\n", False),
+        ("stability: {exit_after: 2 runs}\n", False),
+    ],
+)
+def test_a_stay_that_one_noisy_score_begins_is_told(block: str, is_told: bool) -> None:
+    found = [subject for _, subject, _, _ in findings(MINIMAL + block)]
+    assert ("stability" in found) is is_told
+
+
 def test_a_good_file_gets_notes_only() -> None:
     assert findings(FULL) == [
         (

@@ -22,8 +22,14 @@ def test_what_is_read() -> None:
     found = read(BLOCK).stability
     assert (found.enter_after, found.exit_after) == (1, 2)
     assert found.min_stay == timedelta(days=7)
-    assert found.margin.probability == 0.03
+    assert (found.margin.probability.enter, found.margin.probability.leave) == (0.0, 0.03)
     assert read("").stability.exit_after == 1
+
+
+def test_a_margin_may_have_two_sides() -> None:
+    found = read("stability: {margin: {percentile: {enter: 1, exit: 2}}}\n").stability.margin
+    assert (found.percentile.enter, found.percentile.leave) == (1, 2)
+    assert (found.probability.enter, found.probability.leave) == (0.0, 0.0)
 
 
 def test_a_segment_has_its_own() -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from connector.segments.rules import SegmentSpec, build_segment_members, compile_segments
-from connector.segments.stability import Stability, lenient_sql, settle
+from connector.segments.stability import Stability, lenient_sql, settle, strict_sql
 from connector.warehouse.duckdb import DuckDBWarehouse
 
 COLUMNS = {
@@ -53,6 +53,22 @@ def test_margins_move_thresholds_of_scores_outwards(rule: str, lenient: str | No
     assert found.replace("(", "").replace(")", "") == expected.replace("(", "").replace(")", "")
 
 
+@pytest.mark.parametrize(
+    ("rule", "strict"),
+    [
+        ('"churn.probability" >= 0.6', '"churn.probability" >= 0.63'),
+        ('"churn.probability" < 0.2', '"churn.probability" < 0.17'),
+        ('NOT ("churn.probability" >= 0.6)', 'NOT "churn.probability" >= 0.57'),
+        ('"clv.percentile" between 40 and 60', '"clv.percentile" BETWEEN 42.0 AND 58.0'),
+        ("orders_365d >= 3", '"orders_365d" >= 3'),
+    ],
+)
+def test_newcomers_are_held_to_thresholds_moved_inwards(rule: str, strict: str) -> None:
+    (segment,) = compile_segments([SegmentSpec("s", where=rule)], columns=COLUMNS, domains={})
+    found = strict_sql(segment, {"probability": 0.03, "percentile": 2})
+    assert found.replace("(", "").replace(")", "") == strict
+
+
 @dataclass(frozen=True)
 class Member:
     """What is kept of one person, as a person would keep it."""
@@ -67,6 +83,7 @@ def told(
     before: Member,
     *,
     fits: bool,
+    clearly: bool,
     nearly: bool,
     bought: bool,
     gone: bool,
@@ -84,7 +101,7 @@ def told(
         if at_once or (len(days) >= rules.exit_after and stayed >= rules.min_stay):
             return Member(is_member=False, since=now)
         return replace(before, days=days)
-    if not fits:
+    if not clearly:
         return replace(before, days=())
     days = tuple(dict.fromkeys([*before.days, today]))
     if len(days) >= rules.enter_after:
@@ -98,6 +115,7 @@ RULES = [
     Stability(exit_after=2, min_stay=timedelta(days=4), margins={"probability": 0.1}),
     Stability(exit_after=3, min_stay=timedelta(days=5), leaves_on_purchase=False),
     Stability(enter_after=3, min_stay=timedelta(days=2), margins={"probability": 0.05}),
+    Stability(enter_after=2, margins={"probability": 0.05}, enter_margins={"probability": 0.05}),
 ]
 
 
@@ -131,12 +149,14 @@ def test_members_are_those_of_a_plain_retelling(rules: Stability) -> None:
                 today=now.replace(hour=0, minute=0),
             )
             margin = rules.margins.get("probability", 0.0)
+            beyond = rules.enter_margins.get("probability", 0.0)
             for p in people:
                 last = max((at for who, at in orders if who == p), default=None)
                 since = states[p].since
                 states[p] = told(
                     states[p],
                     fits=scores.get(p, 0.0) >= 0.5,
+                    clearly=scores.get(p, 0.0) >= round(0.5 + beyond, 9),
                     nearly=scores.get(p, 0.0) >= round(0.5 - margin, 9),
                     bought=bool(last and since and last > since),
                     gone=p not in scores,

@@ -66,6 +66,9 @@ class Steady(Subject):
         if member and since is not None and stability.min_stay:
             end = since.replace(tzinfo=UTC) + stability.min_stay
             until = end if end > self.found.as_of else None
+        if holds and not member and not streak:
+            words = "the rule holds, but by less than the margin for entering"
+            return Steadiness(words, "margin", 0, stability.enter_after, None)
         if holds and not member:
             words = f"the rule has held on {several(streak, 'day')} in a row; it takes"
             words = f"{words} {stability.enter_after}"

@@ -72,20 +72,14 @@ def build_members(
 def stability_of(config: Config, name: str) -> Stability:
     """How slowly people move in and out of a segment."""
     one: StabilityConfig = config.segments[name].stability or config.stability
-    margins = {
-        part: float(value)
-        for part, value in (
-            ("probability", one.margin.probability),
-            ("percentile", one.margin.percentile),
-        )
-        if value
-    }
+    sides = {"probability": one.margin.probability, "percentile": one.margin.percentile}
     return Stability(
         enter_after=one.enter_after,
         exit_after=one.exit_after,
         min_stay=one.min_stay,
         leaves_on_purchase="goal_reached" in one.bypass,
-        margins=margins,
+        margins={part: float(side.leave) for part, side in sides.items() if side.leave},
+        enter_margins={part: float(side.enter) for part, side in sides.items() if side.enter},
     )
 
 
