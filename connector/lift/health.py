@@ -13,24 +13,54 @@ a false alarm.
 An arm that is meant to have people and has none does not appear in the data at all; it is looked
 for by name. It alarms when so many empty draws have a chance below the same 0.001; an empty arm of
 eight people is no news.
+
+The same is asked at four gates (:class:`Gate`), because people get lost between them and only the
+gate says where: a split that is right when assigned and wrong when joined to outcomes has lost
+people of one arm on the way. And two more questions are asked of the data: whether the arms already
+differed before (:func:`pre_period_bias`), and how many people had the other arm's treatment
+(:class:`Contamination`).
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special, stats
 
 from connector.domain import Arm, Finding, Level
 from connector.errors import InsufficientDataError, ModelError
+from connector.lift.intervals import studentised
+from connector.lift.moments import ArmMoments
+from connector.numbers import percent
 
 ALARM_BELOW = 0.001
 """Chance below which a split is held to be broken and not unlucky."""
 
 LEAST_EXPECTED = 5.0
 """Below so many people expected in an arm, chi-square does not describe the statistic."""
+
+
+WARN_CONTAMINATED = 0.01
+"""Share of people treated as another arm from which the report warns."""
+
+ALARM_CONTAMINATED = 0.1
+"""Share from which the comparison is no longer of what it says it is."""
+
+
+class Gate(enum.StrEnum):
+    """Where people are counted, in the order in which they pass; the split must hold at each."""
+
+    ASSIGNED = "assigned"
+    """Everybody who was drawn into an arm."""
+    ELIGIBLE = "eligible"
+    """Those of them who were eligible at that instant."""
+    WOULD_SEND = "would_send"
+    """Those to whom the campaign would have been sent, after suppression, consent and caps."""
+    JOINED = "joined"
+    """Those whose outcome is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +129,31 @@ class SampleRatio:
         )
 
 
+def gate_ratios(intakes: Mapping[Gate, Sequence[Intake]]) -> dict[Gate, SampleRatio]:
+    """Test the split at every gate where people are counted.
+
+    Args:
+        intakes: Gate -> what passed it, one :class:`Intake` for each version of the configuration.
+            Gates that are not counted are left out, and a gate that nobody at all has passed yet
+            is not tested.
+
+    Returns:
+        In the order in which people pass.
+    """
+    return {
+        gate: sample_ratio(intakes[gate])
+        for gate in Gate
+        if any(intake.n for intake in intakes.get(gate, ()))
+    }
+
+
+def first_alarm(ratios: Mapping[Gate, SampleRatio]) -> tuple[Gate, SampleRatio] | None:
+    """The first gate whose split is broken: what went wrong, went wrong just before it."""
+    return next(
+        ((gate, ratios[gate]) for gate in Gate if gate in ratios and ratios[gate].alarm), None
+    )
+
+
 def sample_ratio(intakes: Sequence[Intake]) -> SampleRatio:
     """Test the sizes of the arms of one epoch against what was intended.
 
@@ -125,6 +180,116 @@ def sample_ratio(intakes: Sequence[Intake]) -> SampleRatio:
     return SampleRatio(
         observed, expected, p_value, empty, alarm, _message(observed, expected, p_value, empty)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PrePeriodBias:
+    """Whether the arms were alike before the campaign.
+
+    Attributes:
+        difference: Treatment minus holdout per person, of something from before the assignment.
+        z: How many standard errors that is, skewness taken out.
+        p_value: Two-sided.
+        alarm: Whether the analysis is not to be trusted.
+        message: One sentence for people.
+    """
+
+    difference: float
+    z: float
+    p_value: float
+    alarm: bool
+    message: str
+
+
+def pre_period_bias(treatment: ArmMoments, holdout: ArmMoments) -> PrePeriodBias:
+    """Test whether the arms differ in something from before the assignment.
+
+    The z test, on Hall's scale: revenue before the campaign is as skewed as revenue after it, and
+    far out in the tail a plain z test would raise many times the false alarms it promises.
+
+    Args:
+        treatment: Moments of an outcome that was complete before the assignment.
+        holdout: Likewise.
+
+    Raises:
+        InsufficientDataError: An arm has fewer than two people, or nothing varies.
+    """
+    found = studentised(treatment, holdout)
+    z = found.transformed()
+    p_value = float(2.0 * special.ndtr(-abs(z)))
+    alarm = p_value < ALARM_BELOW
+    message = (
+        f"The groups already differed before the campaign (p = {p_value:.2g})."
+        if alarm
+        else f"The groups were alike before the campaign (p = {p_value:.2g})."
+    )
+    return PrePeriodBias(found.estimate, z, p_value, alarm, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """People who had what another arm was to have.
+
+    People stay in the arm they were first drawn into, so contamination hides part of an effect and
+    never makes one: with a share c of the holdout reached, the difference shrinks by about that
+    share. Hence the rule: from 1 % on it is said, from 10 % on the comparison is not to be trusted.
+
+    Attributes:
+        n_people: Everybody in the comparison.
+        n_in_two_arms: Profiles merged from people of different arms; they count in the earlier one.
+        n_holdout: People held out.
+        n_holdout_reached: Of these, people whom the vendor reached all the same.
+    """
+
+    n_people: int
+    n_in_two_arms: int
+    n_holdout: int
+    n_holdout_reached: int
+
+    def __post_init__(self) -> None:
+        """Refuse impossible counts.
+
+        Raises:
+            ModelError: A part is larger than its whole, or negative.
+        """
+        if not (
+            0 <= self.n_in_two_arms <= self.n_people
+            and 0 <= self.n_holdout_reached <= self.n_holdout <= self.n_people
+        ):
+            raise ModelError("The counts of contaminated people contradict each other.")
+
+    @property
+    def share(self) -> float:
+        """The larger of the two shares: of all people in two arms, of the holdout reached."""
+        return max(
+            self.n_in_two_arms / self.n_people if self.n_people else 0.0,
+            self.n_holdout_reached / self.n_holdout if self.n_holdout else 0.0,
+        )
+
+    @property
+    def level(self) -> Level:
+        """How bad it is."""
+        if self.share >= ALARM_CONTAMINATED:
+            return Level.ERROR
+        return Level.WARNING if self.share >= WARN_CONTAMINATED else Level.OK
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the analysis is not to be trusted."""
+        return self.level is Level.ERROR
+
+    @property
+    def message(self) -> str:
+        """One sentence for people."""
+        if not self.n_in_two_arms and not self.n_holdout_reached:
+            return "Nobody had what another group was to have."
+        reached = self.n_holdout_reached / self.n_holdout if self.n_holdout else 0.0
+        return (
+            f"{self.n_holdout_reached:,} of {self.n_holdout:,} people held out "
+            f"({percent(reached)}) were reached all the same, and {self.n_in_two_arms:,} people "
+            "were in two groups before they were found to be one person; the effect may be larger "
+            "than measured."
+        )
 
 
 def _is_no_accident(arm: Arm, intakes: Sequence[Intake]) -> bool:

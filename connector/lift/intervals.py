@@ -26,7 +26,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from connector.errors import InsufficientDataError, ModelError
 from connector.lift.moments import ArmMoments
@@ -92,18 +92,75 @@ def hall_interval(
         Hall (1992), "On the removal of skewness by transformation", Journal of the Royal
         Statistical Society B 54(1).
     """
-    z = _normal_quantile(confidence)
-    se = _standard_error(treatment, holdout)
-    skewness = (
-        treatment.third_central / treatment.n**2 - holdout.third_central / holdout.n**2
-    ) / se**3
-    difference = treatment.mean - holdout.mean
-    return Interval(
-        difference,
-        difference - se * untransformed(z, skewness),
-        difference - se * untransformed(-z, skewness),
-        confidence,
+    return studentised(treatment, holdout).bounds(
+        normal_quantile(confidence), confidence=confidence
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Studentised:
+    """An estimate with what is needed to judge it by Hall's transformation.
+
+    Attributes:
+        estimate: The estimated effect.
+        standard_error: Of the estimate, positive.
+        skewness: G, the skewness of the estimate's distribution.
+    """
+
+    estimate: float
+    standard_error: float
+    skewness: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be judged.
+
+        Raises:
+            InsufficientDataError: The standard error is not positive.
+        """
+        if not self.standard_error > 0:
+            raise InsufficientDataError(
+                "Within each group everybody's outcome is the same, so chance cannot be judged."
+            )
+
+    def transformed(self, truth: float = 0.0) -> float:
+        """Hall's T', close to standard normal where ``truth`` is the effect."""
+        t, g = (self.estimate - truth) / self.standard_error, self.skewness
+        return t + g * t * t / 3.0 + g * g * t**3 / 27.0 + g / 6.0
+
+    def bounds(self, critical: float, *, confidence: float) -> Interval:
+        """All effects whose T' lies within plus and minus ``critical``.
+
+        Every design is a critical value: 1.96 at the end of a fixed test, more at a look of a
+        sequential one (:mod:`connector.lift.sequential`).
+
+        Args:
+            critical: Positive, in standard errors.
+            confidence: What the interval is to say of itself, between 0 and 1.
+
+        Raises:
+            ModelError: The critical value is not positive, or the confidence impossible.
+        """
+        _check_confidence(confidence)
+        if not critical > 0:
+            raise ModelError(f"A critical value is positive, not {critical}.")
+        return Interval(
+            self.estimate,
+            self.estimate - self.standard_error * untransformed(critical, self.skewness),
+            self.estimate - self.standard_error * untransformed(-critical, self.skewness),
+            confidence,
+        )
+
+
+def studentised(treatment: ArmMoments, holdout: ArmMoments) -> Studentised:
+    """The difference of two means, ready to be judged.
+
+    Raises:
+        InsufficientDataError: An arm has fewer than 2 people, or nobody's outcome differs from
+            anybody's.
+    """
+    se = standard_error(treatment, holdout)
+    cumulant = treatment.third_central / treatment.n**2 - holdout.third_central / holdout.n**2
+    return Studentised(treatment.mean - holdout.mean, se, cumulant / se**3)
 
 
 def untransformed(z: float, skewness: float) -> float:
@@ -144,7 +201,7 @@ def welch_interval(
         variances are involved", Biometrika 34.
     """
     _check_confidence(confidence)
-    se = _standard_error(treatment, holdout)
+    se = standard_error(treatment, holdout)
     part_t, part_c = treatment.variance / treatment.n, holdout.variance / holdout.n
     freedom = (part_t + part_c) ** 2 / (part_t**2 / (treatment.n - 1) + part_c**2 / (holdout.n - 1))
     reach = float(stats.t.ppf((1.0 + confidence) / 2.0, freedom)) * se
@@ -175,8 +232,8 @@ def log_ratio_interval(
         cohort studies", Biometrics 34(3), with the delta method's variance of a mean in place of a
         proportion's.
     """
-    z = _normal_quantile(confidence)
-    _standard_error(treatment, holdout)
+    z = normal_quantile(confidence)
+    standard_error(treatment, holdout)
     if holdout.mean <= 0 or treatment.mean <= 0:
         raise InsufficientDataError(
             "A percentage needs a positive mean in both groups.",
@@ -215,7 +272,7 @@ def agresti_caffo_interval(
         differences of proportions result from adding two successes and two failures", The American
         Statistician 54(4).
     """
-    z = _normal_quantile(confidence)
+    z = normal_quantile(confidence)
     n_t, n_c = treatment.n + 2, holdout.n + 2
     p_t, p_c = (treatment.n_nonzero + 1) / n_t, (holdout.n_nonzero + 1) / n_c
     reach = z * math.sqrt(p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c)
@@ -261,8 +318,12 @@ def incremental_roas(total: Interval, cost: float) -> Interval:
     return total.scaled(1.0 / cost)
 
 
-def _standard_error(treatment: ArmMoments, holdout: ArmMoments) -> float:
-    """Standard error of the difference of two means."""
+def standard_error(treatment: ArmMoments, holdout: ArmMoments) -> float:
+    """Standard error of the difference of two means, positive.
+
+    Raises:
+        InsufficientDataError: An arm has fewer than 2 people, or nothing varies.
+    """
     if treatment.n < 2 or holdout.n < 2:
         raise InsufficientDataError(
             f"An interval needs two people in each group; there are {treatment.n} and {holdout.n}."
@@ -280,7 +341,11 @@ def _check_confidence(confidence: float) -> None:
         raise ModelError(f"Confidence lies between 0 and 1, not at {confidence}.")
 
 
-def _normal_quantile(confidence: float) -> float:
-    """The two-sided standard normal quantile, 1.96 for 0.95."""
+def normal_quantile(confidence: float) -> float:
+    """The two-sided standard normal quantile, 1.96 for 0.95.
+
+    Raises:
+        ModelError: The confidence is not between 0 and 1.
+    """
     _check_confidence(confidence)
-    return float(stats.norm.ppf((1.0 + confidence) / 2.0))
+    return float(special.ndtri((1.0 + confidence) / 2.0))
