@@ -2,7 +2,11 @@
 
 * :mod:`connector.lift.metrics` - what is measured about one person, and the SQL that measures it.
 * :mod:`connector.lift.moments` - per-arm moments, in numpy and in the warehouse.
+* :mod:`connector.lift.joint` - moments of two outcomes of the same people.
 * :mod:`connector.lift.intervals` - pure functions from moments to intervals.
+* :mod:`connector.lift.shares` - score intervals of shares, beside the default one.
+* :mod:`connector.lift.adjustment` - CUPED and post-stratification.
+* :mod:`connector.lift.ratios` - ratios of means, and Fieller's interval.
 * :mod:`connector.lift.health` - sample-ratio mismatch and empty arms.
 * :mod:`connector.lift.power` - what a campaign of a given size can show, before it starts.
 * :mod:`connector.lift.verdict` - one word and one sentence for a marketer.
