@@ -84,7 +84,11 @@ ORDERS = Table(
         Column("discount", MONEY, "discount on the order, positive"),
         Column("refund", MONEY, "money given back, positive"),
         Column("shipping", MONEY, "shipping paid by the customer"),
-        Column("margin", MONEY, "contribution margin of the order, where the shop knows it"),
+        Column(
+            "margin",
+            MONEY,
+            "contribution margin; by default net revenue less the cost of the lines",
+        ),
         Column("status", TEXT, "paid, shipped, cancelled, ..."),
         Column("is_return", BOOLEAN, "the row takes goods back: netted, never counted as an order"),
         Column("channel", TEXT, "web, app, pos, ..."),

@@ -134,7 +134,18 @@ def orders_spec(config: Config) -> profiles.OrdersSpec:
         net_revenue=orders.net_revenue or "gross - discount - refund",
         cancelled=orders.cancelled or "",
         max_order_value=None if limit is None else Decimal(str(limit)),
+        margin=margin_of(config) or profiles.MarginFrom.ORDERS,
     )
+
+
+def margin_of(config: Config) -> profiles.MarginFrom | None:
+    """Where margins come from: the orders' own column, else the costs of their lines, else none."""
+    if "margin" in config.tables.orders.columns:
+        return profiles.MarginFrom.ORDERS
+    items = config.tables.order_items
+    if items is not None and "unit_cost" in items.columns:
+        return profiles.MarginFrom.ITEMS
+    return None
 
 
 def consent_spec(config: Config) -> profiles.ConsentSpec:

@@ -4,6 +4,12 @@ Cancelled orders never happened. A return (marked, or with a negative value wher
 returns) takes money off the customer's revenue on its own day and is never counted as an order.
 Rows that cannot be true are set aside rather than repaired: a guess in a revenue column shows up
 later as a lift.
+
+Where a shop gives no margin but costs a piece, an order's margin is its net revenue less the cost
+of its lines, and is unknown as soon as the cost of one line is: a partial sum would pass for a
+profit. An order without lines is unknown too. A return brings its goods back, whichever sign the
+source gives their number; money given back on an order (a refund) lowers its revenue and not its
+cost, for nothing says that the goods came back.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from datetime import datetime
 from connector.ports import Warehouse
 from connector.profiles.duplicates import deduplicate
 from connector.profiles.quarantine import quarantine_sql
-from connector.profiles.spec import OrdersSpec, StepReport
+from connector.profiles.spec import MarginFrom, OrdersSpec, StepReport
 from connector.tables import MONEY
 from connector.warehouse.dialect import parse_condition, parse_expression
 from connector.warehouse.render import literal, quote
@@ -31,15 +37,33 @@ NOT_QUARANTINED = (
 )
 """Reasons that are no fault of a row."""
 
+MARGIN_UNKNOWN = "margin_unknown"
+"""What is said of orders that are kept and whose margin cannot be worked out."""
+
+MOST_COST = 10**12
+"""Cost of a line, in currency, beyond which its numbers are no numbers of a shop."""
+
 
 def clean_orders(
-    warehouse: Warehouse, spec: OrdersSpec, *, as_of: datetime, orders: str = "in_orders"
+    warehouse: Warehouse,
+    spec: OrdersSpec,
+    *,
+    as_of: datetime,
+    orders: str = "in_orders",
+    items: str = "in_order_items",
 ) -> StepReport:
     """Make ``clean_orders``: orders and returns before ``as_of`` of people with a profile.
 
     Columns: ``order_id, profile_id, ordered_at, net_revenue, gross, discount, refund, shipping,
-    margin, is_return, channel, delivery``. Money of a return is negative, whichever sign the source
-    gives it.
+    margin, item_cost, is_return, channel, delivery``. Money of a return is negative, whichever sign
+    the source gives it. ``item_cost`` is NULL unless the margin comes from the lines.
+
+    Args:
+        warehouse: Holds the mapped tables and the profiles.
+        spec: How orders are cleaned.
+        as_of: The instant.
+        orders: Relation of the mapped orders.
+        items: Relation of the mapped lines; read for the margin only.
 
     Raises:
         SourceError: An order id repeats with different rows, and duplicates are errors.
@@ -69,14 +93,22 @@ def clean_orders(
         table=TABLE,
     )
     warehouse.create_view_as("orders_priced", _priced(spec, columns))
-    warehouse.create_table_as("orders_judged", _judged(spec))
+    costed = spec.margin is MarginFrom.ITEMS and bool(warehouse.columns(items))
+    if costed:
+        aside = f"quarantined_{items}"
+        warehouse.create_table_as(
+            "order_costs", _costs(items, aside if warehouse.columns(aside) else "")
+        )
+    warehouse.create_table_as(
+        "orders_judged", _judged(spec, costed="order_costs" if costed else "")
+    )
     warehouse.create_view_as(
         "clean_orders",
         "SELECT j.order_id AS order_id, j.profile_id AS profile_id, j.ordered_at AS ordered_at"
         ", j.net_revenue AS net_revenue, j.gross AS gross, j.discount AS discount, j.refund AS"
         " refund, j.shipping AS shipping"
-        ", j.margin AS margin, j.is_return AS is_return, j.channel AS channel, j.delivery AS"
-        " delivery"
+        ", j.margin AS margin, j.item_cost AS item_cost, j.is_return AS is_return"
+        ", j.channel AS channel, j.delivery AS delivery"
         " FROM orders_judged AS j WHERE j.reason IS NULL",
     )
     faultless = ", ".join(map(literal, NOT_QUARANTINED))
@@ -109,11 +141,18 @@ def clean_orders(
             elif relation == "orders_judged":
                 n_kept = int(n)
     (n_in,) = warehouse.rows(f"SELECT count(*) AS n FROM {orders} AS o")[0]
+    emptied = {}
+    if costed:
+        (n_unknown,) = warehouse.rows(
+            "SELECT count(*) AS n FROM clean_orders AS o WHERE o.margin IS NULL"
+        )[0]
+        emptied = {MARGIN_UNKNOWN: int(n_unknown)}
     return StepReport(
         table=TABLE,
         n_in=n_in,
         n_kept=n_kept,
         left_out={**fates, **removed.counts},
+        emptied=emptied,
         quarantine_relation=QUARANTINE,
     )
 
@@ -204,20 +243,56 @@ def _priced(spec: OrdersSpec, columns: Mapping[str, str]) -> str:
     )
 
 
-def _judged(spec: OrdersSpec) -> str:
-    """Orders with the profile and, where they are left out, the reason."""
+def _costs(items: str, set_aside: str) -> str:
+    """What the lines of each order cost: NULL as soon as one of them is not known.
+
+    Each line is rounded to cents before they are added, so that the sum does not depend on the
+    order of the lines. A line that is set aside, here or when the table was mapped, counts as one
+    of unknown cost.
+    """
+    aside = (
+        f" UNION ALL SELECT q.row_key AS order_id, CAST(NULL AS {MONEY}) AS cost"
+        f" FROM {set_aside} AS q"
+        if set_aside
+        else ""
+    )
+    known = (
+        "i.product_id IS NOT NULL AND i.price >= 0 AND i.unit_cost >= 0"
+        f" AND abs(i.quantity * CAST(i.unit_cost AS DOUBLE)) < {MOST_COST}"
+    )
+    return (
+        "SELECT l.order_id AS order_id, CASE WHEN count(l.cost) = count(*) THEN"
+        f" CAST(sum(l.cost) AS {MONEY}) END AS cost FROM (SELECT i.order_id AS order_id, CASE WHEN"
+        f" {known} THEN as_money(i.quantity * CAST(i.unit_cost AS DOUBLE)) END AS cost"
+        f" FROM {items} AS i WHERE i.order_id IS NOT NULL{aside}) AS l GROUP BY l.order_id"
+    )
+
+
+def _judged(spec: OrdersSpec, *, costed: str = "") -> str:
+    """Orders with the profile and, where they are left out, the reason.
+
+    Args:
+        spec: How orders are cleaned.
+        costed: Relation of what orders cost; empty: the margin is the source's own.
+    """
     too_much = (
         f"abs(o.gross) > {literal(spec.max_order_value)}"
         if spec.max_order_value is not None
         else "FALSE"
     )
     signed = "CASE WHEN o.ll_return THEN -abs({0}) ELSE {0} END"
+    net, cost, costs = signed.format("o.ll_net"), "NULL", ""
+    margin = signed.format("o.margin")
+    if costed:
+        cost = signed.format("k.cost")
+        margin = f"{net} - {cost}"
+        costs = f" LEFT JOIN {costed} AS k ON k.order_id = o.order_id"
     return (
         "SELECT o.order_id AS order_id, m.profile_id AS profile_id, o.ordered_at AS ordered_at"
-        f", CAST({signed.format('o.ll_net')} AS {MONEY}) AS net_revenue"
+        f", CAST({net} AS {MONEY}) AS net_revenue"
         f", CAST({signed.format('o.gross')} AS {MONEY}) AS gross, o.discount AS discount,"
         " o.refund AS refund"
-        f", CAST({signed.format('o.margin')} AS {MONEY}) AS margin"
+        f", CAST({margin} AS {MONEY}) AS margin, CAST({cost} AS {MONEY}) AS item_cost"
         ", o.shipping AS shipping, o.ll_return AS is_return, o.channel AS channel"
         ", o.delivery AS delivery, CASE"
         " WHEN o.ll_cancelled THEN 'cancelled'"
@@ -236,5 +311,5 @@ def _judged(spec: OrdersSpec) -> str:
         " WHEN o.ll_net IS NULL THEN 'missing_net_revenue' END AS reason"
         " FROM orders_priced AS o LEFT JOIN profile_customers AS m ON m.customer_id = o.customer_id"
         " LEFT JOIN test_customers AS t ON t.customer_id = o.customer_id"
-        " LEFT JOIN customers_later AS l ON l.customer_id = o.customer_id"
+        f" LEFT JOIN customers_later AS l ON l.customer_id = o.customer_id{costs}"
     )

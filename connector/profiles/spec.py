@@ -45,6 +45,15 @@ class CustomersSpec:
     exclude: str = ""
 
 
+class MarginFrom(enum.StrEnum):
+    """Where the margin of an order comes from."""
+
+    ORDERS = "orders"
+    """The column of the orders, as the shop gives it; unknown where it is not mapped."""
+    ITEMS = "items"
+    """Net revenue less the cost of the order's lines."""
+
+
 CUSTOMER, EMAIL, PHONE, DEVICE = "customer_id", "email", "phone", "anonymous_id"
 """Kinds of keys that people are known by."""
 
@@ -140,12 +149,14 @@ class OrdersSpec:
         cancelled: Condition over logical orders columns; cancelled orders never happened. Empty:
             none.
         max_order_value: Orders and returns above it are impossible; None: any value is possible.
+        margin: Where the margin comes from.
     """
 
     duplicates: Duplicates = Duplicates.KEEP_LATEST
     net_revenue: str = "gross - discount - refund"
     cancelled: str = ""
     max_order_value: Decimal | None = None
+    margin: MarginFrom = MarginFrom.ORDERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,32 @@ def test_models_read_the_others_by_default_and_naming_one_says_why() -> None:
         allowed_inputs(("orders_90d", "revenue_90d"), known, rules, what="models.again.features")
 
 
+@pytest.mark.parametrize(
+    ("mutable", "on_lines", "shut"),
+    [
+        ("", "", set()),
+        ("", "unit_cost", {"earned"}),
+        ("refund", "", {"earned", "monetary", "revenue_90d"}),
+    ],
+)
+def test_a_margin_of_the_lines_changes_with_their_costs_and_with_the_revenue(
+    mutable: str, on_lines: str, shut: set[str]
+) -> None:
+    lines = (
+        "  order_items: {from: shop.items, columns: {order_id: o, product_id: p, quantity: q,"
+        f" price: x, unit_cost: c}}, mutable: [{on_lines}]}}\n"
+    )
+    orders = ORDERS.rstrip("}") + f", refund: refund, status: status}}\n    mutable: [{mutable}]"
+    text = TEXT.replace(ORDERS, orders).replace("consent:\n", lines + "consent:\n", 1)
+    earned = '    - {name: earned, sql: "sum(margin)", from: orders, window: 365d}\n'
+    whole = WHOLE.replace("models:\n", earned + "models:\n")
+    config = parse_config(text + whole, ENVIRON, name="shop.yaml")
+    found = at(config, 0)[1]
+    assert shut <= found
+    assert bool(shut) == bool(found)
+    assert "baskets" not in found
+
+
 def test_a_cancellation_in_place_is_told() -> None:
     assert featuring.mutable_findings(configured("refund")) == []
     told = configured("refund, status", extra="\n    cancelled: \"status = 'cancelled'\"")

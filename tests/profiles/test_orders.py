@@ -2,13 +2,14 @@ import random
 from datetime import timedelta
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.errors import ConfigError, SourceError
 from connector.profiles.orders import clean_items
-from connector.profiles.spec import CustomersSpec, Duplicates, OrdersSpec
+from connector.profiles.spec import CustomersSpec, Duplicates, MarginFrom, OrdersSpec
 from connector.warehouse.duckdb import DuckDBWarehouse
 from tests.profiles.tables import AS_OF, put, understand, utc
 
@@ -180,3 +181,72 @@ def test_without_lines_there_is_an_empty_relation():
         understand(warehouse)
         assert clean_items(warehouse).n_in == 0
         assert warehouse.rows("SELECT * FROM clean_items") == []
+
+
+def line(quantity=1.0, unit_cost="3", price="5", order_id="o", product_id="a"):
+    money = {"price": price, "unit_cost": unit_cost}
+    given = {name: None if v is None else Decimal(v) for name, v in money.items()}
+    return {"order_id": order_id, "product_id": product_id, "quantity": quantity} | given
+
+
+def margin(lines, row=None, *, set_aside=(), spec=None):
+    """Margin and cost of the one order, and how many orders are told to have none."""
+    with DuckDBWarehouse() as warehouse:
+        put(warehouse, "customers", [{"customer_id": "1"}])
+        put(warehouse, "order_items", lines)
+        if set_aside:
+            rows = {"row_key": list(set_aside), "reason": ["odd"] * len(set_aside)}
+            warehouse.load("quarantined_in_order_items", pa.table(rows))
+        put(warehouse, "orders", [row or order()])
+        report = understand(warehouse, orders=spec or OrdersSpec(margin=MarginFrom.ITEMS)).orders
+        (found,) = warehouse.rows("SELECT o.margin, o.item_cost FROM clean_orders AS o")
+    return (*found, report.emptied.get("margin_unknown"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "row", "wanted", "cost"),
+    [
+        ([line(), line(2.0, "7.5")], order(), 82, 18),
+        # A piece that comes back lowers the cost; a discount and a refund lower the revenue alone.
+        ([line(3.0), line(-1.0)], order(discount="10", refund="20"), 64, 6),
+        # Sold at a loss.
+        ([line(1.0, "130")], order(), -30, 130),
+        # A third of a kilo, to the cent.
+        ([line(1 / 3, "10")], order(), "96.67", "3.33"),
+        ([line(1.0, "0")], order(), 100, 0),
+        # Goods that come back cost less, whichever sign their number has.
+        ([line(-2.0, "10")], order(gross="-40"), -20, -20),
+        ([line(2.0, "10")], order(gross="40", is_return=True), -20, -20),
+    ],
+)
+def test_margin_is_what_the_lines_leave_of_the_revenue(lines, row, wanted, cost):
+    assert margin(lines, row) == (Decimal(wanted), Decimal(cost), 0)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [line(order_id="another")],
+        [line(), line(unit_cost=None)],
+        [line(), line(unit_cost="-1")],
+        [line(), line(quantity=None)],
+        [line(), line(product_id=None)],
+        [line(), line(price="-1")],
+        [line(), line(float("inf"))],
+        [line(), line(float("nan"))],
+        [line(1e30)],
+    ],
+)
+def test_an_order_with_a_line_of_unknown_cost_has_no_margin_and_is_counted(lines):
+    assert margin(lines) == (None, None, 1)
+
+
+def test_a_line_that_was_set_aside_leaves_the_margin_unknown():
+    assert margin([line()], set_aside=["o", "o"]) == (None, None, 1)
+    assert margin([line()], set_aside=["another"]) == (97, 3, 0)
+
+
+def test_a_shops_own_margin_is_left_as_it_is():
+    row = order(margin="12")
+    assert margin([line()], row, spec=OrdersSpec()) == (12, None, None)

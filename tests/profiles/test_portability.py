@@ -17,6 +17,7 @@ from connector.profiles.spec import (
     ExclusionList,
     ExclusionRule,
     IdentitySpec,
+    MarginFrom,
     OrdersSpec,
 )
 from connector.sources.checks import run_checks
@@ -116,7 +117,9 @@ def statements():
             warehouse,
             customers=CustomersSpec(exclude="email like '%@shop.example'"),
             identity=IdentitySpec(never_merge_on=("info@*",)),
-            orders=OrdersSpec(cancelled="status = 'void'", max_order_value=Decimal(100)),
+            orders=OrdersSpec(
+                cancelled="status = 'void'", max_order_value=Decimal(100), margin=MarginFrom.ITEMS
+            ),
         )
         clean_items(warehouse)
         build_features(warehouse, [rfm_pack(), orders_pack()], as_of=AS_OF)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import duckdb
+import pandas as pd
 import pytest
 
 from connector.features.build import build_features
@@ -27,6 +28,7 @@ from connector.profiles.spec import (
     ExclusionList,
     ExclusionRule,
     IdentitySpec,
+    MarginFrom,
     OrdersSpec,
 )
 from connector.segments.rules import SegmentSpec, build_segment_members, compile_segments
@@ -111,7 +113,9 @@ def road(warehouse: Warehouse) -> dict[str, object]:
     grant_permissions(warehouse, consent)
     told["clean_orders"] = clean_orders(
         warehouse,
-        OrdersSpec(cancelled="status = 'void'", max_order_value=Decimal(590)),
+        OrdersSpec(
+            cancelled="status = 'void'", max_order_value=Decimal(590), margin=MarginFrom.ITEMS
+        ),
         as_of=AS_OF,
     )
     told["clean_items"] = clean_items(warehouse)
@@ -211,3 +215,38 @@ def test_small_results_are_copied_into_a_workspace(
                 duck.rows(f"SELECT * FROM {relation} AS r"), key=repr
             )
             assert workspace.columns(relation) == duck.columns(relation), relation
+
+
+def test_margins_are_those_that_pandas_works_out(
+    roads: tuple[dict[str, Warehouse], dict[str, dict[str, object]]],
+) -> None:
+    """Net revenue less the cost of all lines; unknown where a line or its cost is missing."""
+    engines, told = roads
+    picks = {
+        "clean_orders": ("order_id", "net_revenue", "margin", "is_return"),
+        "in_order_items": ("order_id", "product_id", "quantity", "unit_cost"),
+    }
+    for name, warehouse in engines.items():
+        orders, lines = (
+            pd.DataFrame(
+                warehouse.rows(f"SELECT {', '.join(columns)} FROM {relation}"), columns=columns
+            )
+            for relation, columns in picks.items()
+        )
+        lines = lines[lines.order_id.notna()]
+        cents = [
+            None if any(map(pd.isna, (s, q, c))) else int(q) * int(c * 100)
+            for s, q, c in zip(lines.product_id, lines.quantity, lines.unit_cost, strict=True)
+        ]
+        costs = lines.assign(cents=cents).groupby("order_id").cents
+        known = costs.sum()[costs.count() == costs.size()]
+        wanted = orders.order_id.map(known)
+        wanted = wanted.where(~orders.is_return, -wanted.abs())
+        wanted = [
+            None if pd.isna(c) else net - Decimal(int(c)) / 100
+            for net, c in zip(orders.net_revenue, wanted, strict=True)
+        ]
+        assert list(orders.margin) == wanted
+        n_unknown = wanted.count(None)
+        assert 0 < n_unknown < len(wanted)
+        assert told[name]["clean_orders"].emptied == {"margin_unknown": n_unknown}

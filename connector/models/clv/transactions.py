@@ -4,10 +4,12 @@ What counts as a purchase is decided here, once:
 
 * All that a customer bought on one **day** is one purchase, whose value is the sum.
 * The **first** purchase starts the clock and is neither in ``repeats`` nor in ``mean_value``.
-* **Returns** (negative values) are netted first: against the purchases of their day, then against
-  the purchase before, and so on back. A purchase that returns use up did not take place; what is
-  left over has no purchase to belong to, is dropped and counted. A purchase of value 0 without a
-  return (a free order) is a purchase.
+* **Returns** (negative values, or the rows that are said to be returns) are netted first: against
+  the purchases of their day, then against the purchase before, and so on back. A purchase that
+  returns use up did not take place; what is left over has no purchase to belong to, is dropped and
+  counted. A purchase of value 0 without a
+  return (a free order) is a purchase, and so is one of negative value (sold at a loss, where values
+  are margins) among rows that say which are returns.
 * Observation ends with ``end_day``, **included**; whatever comes later is not looked at, neither
   purchases nor returns of earlier ones. A model as of an instant ends on the last whole day before.
 
@@ -38,12 +40,14 @@ class Transactions:
         customer: Position in ``ids``, for each row.
         day: Day number of each row.
         value: Of each row, in currency; negative for a return.
+        is_return: Whether each row takes goods back.
     """
 
     ids: npt.NDArray[Any]
     customer: Integers
     day: Integers
     value: Floats
+    is_return: Booleans
 
     @classmethod
     def of(
@@ -51,6 +55,7 @@ class Transactions:
         customer: npt.ArrayLike,
         day: npt.ArrayLike,
         value: npt.ArrayLike,
+        is_return: npt.ArrayLike | None = None,
     ) -> Transactions:
         """Check and number the customers.
 
@@ -58,16 +63,18 @@ class Transactions:
             customer: Id of each row's customer: text or whole numbers.
             day: Day numbers, or dates (``datetime64`` of any unit).
             value: Net revenue or margin of each row; negative for a return.
+            is_return: Which rows are returns; by default those of negative value.
 
         Raises:
             ModelError: The lengths differ, or something is missing; count and positions are told.
         """
         who, when = np.asarray(customer), np.asarray(day)
         worth = np.asarray(value, dtype=np.float64)
-        if not (who.ndim == 1 and who.shape == when.shape == worth.shape):
+        back = worth < 0 if is_return is None else np.asarray(is_return, dtype=bool)
+        if not (who.ndim == 1 and who.shape == when.shape == worth.shape == back.shape):
             raise ModelError(
-                "Customers, days and values must be three lists of one length, found shapes"
-                f" {who.shape}, {when.shape} and {worth.shape}."
+                "Customers, days and values must be lists of one length, found shapes"
+                f" {who.shape}, {when.shape}, {worth.shape} and, of returns, {back.shape}."
             )
         if when.dtype.kind == "M":
             _refuse("have no date", np.isnat(when))
@@ -80,7 +87,7 @@ class Transactions:
         _refuse("have no finite value", ~np.isfinite(worth))
         codes, ids = _numbered(who)
         _refuse("have no customer", codes < 0)
-        return cls(ids, codes, when.astype(np.int64, copy=False), worth)
+        return cls(ids, codes, when.astype(np.int64, copy=False), worth, back)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,13 +207,13 @@ class _Days:
 def _purchase_days(transactions: Transactions, wanted: Booleans) -> _Days:
     """Merge the wanted rows to days and net the returns."""
     customer, day, value = transactions.customer, transactions.day, transactions.value
+    gains = ~transactions.is_return
     if not wanted.all():
-        customer, day, value = customer[wanted], day[wanted], value[wanted]
+        customer, day, value, gains = customer[wanted], day[wanted], value[wanted], gains[wanted]
     if not customer.size:
         return _Days(customer, day, value, 0)
     start = int(day.min())
     days = day - start
-    gains = value >= 0
     if gains.all():
         who, when, net = _summed(value, customer, days)
         return _Days(who, when + start, net, 0)
@@ -256,7 +263,7 @@ def _net_returns(
     """
     kept = bought & ~(returned & (net <= 0))
     n_unmatched = 0
-    over = np.flatnonzero(net < 0)
+    over = np.flatnonzero(returned & (net < 0))
     while over.size:
         amount = net[over]
         net[over] = 0.0

@@ -18,6 +18,7 @@ from connector.models.clv.purchases import PurchaseModel, expected_purchases
 from connector.models.clv.scores import ValueScores
 from connector.models.clv.transactions import Customers, Transactions, observe
 from connector.models.demand import Buyers, DemandBacktest, Window
+from connector.pipeline.scoring import transactions as orders
 from connector.pipeline.scoring import value
 from connector.pipeline.scoring.context import ScoringContext
 from connector.warehouse.render import literal
@@ -47,8 +48,8 @@ def forecast(
         InsufficientDataError: Nobody has bought.
     """
     held = baskets(context)
-    transactions = value.read_transactions(context, name, settings)
-    day = value.observed_to(context)
+    transactions = orders.read_transactions(context, name, settings)
+    day = orders.observed_to(context)
     customers = observe(transactions, day)
     fitted = scores.model if scores is not None else None
     purchases = (
@@ -58,7 +59,7 @@ def forecast(
     table = demand.expect(buyers, held, members)
     if held.empty:
         table = table.iloc[:0]
-    first = value.EPOCH + timedelta(days=day + 1)
+    first = orders.EPOCH + timedelta(days=day + 1)
     table.insert(0, "model", name)
     table.insert(1, "first_day", first)
     table.insert(2, "last_day", first + timedelta(days=settings.horizon.days - 1))
@@ -76,8 +77,8 @@ def backtest(context: ScoringContext, name: str, settings: Settings) -> DemandBa
     Raises:
         InsufficientDataError: The history is too short for a window, or no order holds a category.
     """
-    transactions = value.read_transactions(context, name, settings)
-    windows = value.holdouts(transactions, settings, value.observed_to(context))
+    transactions = orders.read_transactions(context, name, settings)
+    windows = value.holdouts(transactions, settings, orders.observed_to(context))
 
     def known(window: Window) -> Buyers:
         customers = observe(transactions, window.end_day)

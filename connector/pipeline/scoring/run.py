@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from connector.config import Config
 from connector.config.models import Model
 from connector.domain import Finding, Level
 from connector.errors import InsufficientDataError, ModelError
 from connector.features.build import FeatureMeta
 from connector.models import store
 from connector.models.card import ModelCard, ScoreColumn
+from connector.pipeline import specs
 from connector.pipeline.scoring.context import ScoringContext
 from connector.pipeline.scoring.kinds import FittedModel, Kind, kind_of
 from connector.state.database import parse_utc
@@ -124,7 +126,7 @@ def _chosen(
     *,
     retrain: bool,
 ) -> FittedModel | None:
-    digest = settings_digest(settings)
+    digest = settings_digest(context.config, settings)
     row = journal.model(name)
     before, stored_digest = _read(row, name, scores)
     attempt = journal.model(name + REFUSED)
@@ -203,7 +205,8 @@ def _still_refused(name: str, attempt: Mapping[str, Any]) -> Finding:
     return Finding(
         Level.WARNING,
         f"models.{name}",
-        f"No model is published: {'; '.join(attempt['reasons'])}. Its columns hold nothing.",
+        f"No model is published: {'; '.join(attempt['reasons']).rstrip('.')}. Its columns hold"
+        " nothing.",
         "It is tried again with `liftline train`, when its settings change, and weekly.",
     )
 
@@ -231,9 +234,12 @@ def _due(
     return wait is not None and as_of - parse_utc(row[2]) >= wait
 
 
-def settings_digest(settings: Model) -> str:
+def settings_digest(config: Config, settings: Model) -> str:
     """Of everything that a fit depends on in the file."""
     plain = settings.model_dump(mode="json", exclude={"refit"})
+    if getattr(settings, "value", None) == "margin":
+        # Somebody who maps the costs that were missed need not wait for the next training.
+        plain["margin_of"] = specs.margin_of(config)
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from connector.config.models import ClvModel as Settings
 from connector.errors import InsufficientDataError
@@ -26,9 +25,13 @@ from connector.models.clv.value import Horizon, Tier
 from connector.models.propensity.model import Cuts
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
-from connector.warehouse.render import literal
+from connector.pipeline.scoring.transactions import (
+    EPOCH,
+    margins,
+    observed_to,
+    read_transactions,
+)
 
-EPOCH = date(1970, 1, 1)
 LAST_YEAR, ZERO = "last_365d_value", "zero"
 BASELINES = (LAST_YEAR, ZERO)
 
@@ -105,7 +108,14 @@ def _fit(
         baselines={b: _measures(accuracies[b]) for b in BASELINES},
         candidates={a: _measures(accuracies[a]) for a in settings.algorithms if a in accuracies},
         gates=_gates(settings, choice, chosen),
-        notes=tuple(_notes(settings, windows, refused, fitted.card.notes)),
+        notes=tuple(
+            note
+            for note in (
+                *_notes(settings, windows, refused, fitted.card.notes),
+                margins(context, name).note if settings.value == "margin" else "",
+            )
+            if note
+        ),
     )
     return Fitted(ValueScores(fitted, Cuts.fit(expected), settings.scores, card))
 
@@ -136,43 +146,6 @@ KIND = Kind(fit=_fit, score=_score, columns=_columns)
 
 
 # ---------------------------------------------------------------------- data
-def read_transactions(context: ScoringContext, name: str, settings: Settings) -> Transactions:
-    """Orders and returns as rows of a person, a local day and an amount.
-
-    Raises:
-        ConfigError: The margin is asked for, and orders have none.
-    """
-    zone = literal(context.config.project.timezone)
-    if settings.value == "margin" and "margin" not in context.config.tables.orders.columns:
-        raise context.config.config_error(
-            f"models.{name}.value",
-            "orders have no margin",
-            "Map tables.orders.columns.margin, or value net_revenue.",
-        )
-    reader = context.warehouse.batches(
-        "SELECT o.profile_id AS profile_id,"
-        f" days_between(TIMESTAMP '1970-01-01 00:00:00', to_local(o.ordered_at, {zone})) AS day,"
-        f" CAST(coalesce(o.{settings.value}, 0) AS DOUBLE) AS amount"
-        f" FROM clean_orders AS o WHERE o.ordered_at < {literal(context.as_of)}"
-    )
-    rows = pa.Table.from_batches(list(reader), reader.schema).sort_by(
-        [("profile_id", "ascending"), ("day", "ascending"), ("amount", "ascending")]
-    )
-    if rows.num_rows == 0:
-        raise InsufficientDataError(
-            f"The model {name} has no orders to learn from.", hint="Check tables.orders."
-        )
-    return Transactions.of(
-        rows["profile_id"].to_numpy(), rows["day"].to_numpy(), rows["amount"].to_numpy()
-    )
-
-
-def observed_to(context: ScoringContext) -> int:
-    """The last whole day before the instant, in the project's time zone."""
-    today = context.as_of.astimezone(context.config.project.zone).date()
-    return (today - EPOCH).days - 1
-
-
 def _instant(context: ScoringContext, day: int) -> datetime:
     """The first instant of a day in the project's time zone."""
     zone = context.config.project.zone

@@ -137,10 +137,11 @@ def backtest_clv(
 
 
 def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa: ANN401 - of a run
+    from connector.pipeline.scoring import transactions as orders
     from connector.pipeline.scoring import value
 
-    transactions = value.read_transactions(context, name, settings)
-    last_day = value.observed_to(context)
+    transactions = orders.read_transactions(context, name, settings)
+    last_day = orders.observed_to(context)
     windows = value.holdouts(transactions, settings, last_day)
     found, untried = value.try_contenders(context, name, settings, transactions, windows)
     choice = value.choose(settings, found)
@@ -161,7 +162,7 @@ def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa:
             )
             for one in order
         )
-        first = value.EPOCH + timedelta(days=window.end_day + 1)
+        first = orders.EPOCH + timedelta(days=window.end_day + 1)
         made.append(WindowResult(first, first + timedelta(days=window.n_days - 1), results))
     why = "Nobody passes, so no new model is published."
     if choice.name is not None:

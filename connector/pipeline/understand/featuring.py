@@ -31,6 +31,7 @@ from connector.pipeline import specs
 from connector.ports import Warehouse
 from connector.profiles import devices, events, orders, products
 from connector.profiles.quality import Reports
+from connector.profiles.spec import MarginFrom
 from connector.tables import EVENT_MEANINGS
 from connector.warehouse.render import quote
 
@@ -159,12 +160,18 @@ def changing(config: Config, packs: Sequence[FeaturePack]) -> frozenset[str]:
     change in place, or it would be another row.
     """
     found: set[str] = set()
+    from_items = specs.margin_of(config) is MarginFrom.ITEMS
+    lines = config.tables.order_items
+    if from_items and lines is not None and {"quantity", "unit_cost"} & set(lines.mutable):
+        found |= reading(packs, RELATIONS["orders"][0], {"margin", "item_cost"})
     for name, table in config.tables.items():
         if name not in RELATIONS or not table.mutable:
             continue
         columns = set(table.mutable)
         if name == "orders" and words(specs.orders_spec(config).net_revenue) & columns:
             columns.add("net_revenue")
+        if name == "orders" and from_items and "net_revenue" in columns:
+            columns.add("margin")
         found |= reading(packs, RELATIONS[name][0], columns)
     return frozenset(found)
 

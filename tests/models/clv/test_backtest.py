@@ -95,6 +95,7 @@ def test_predictions_do_not_see_the_holdout(family):
         np.append(t.customer, t.customer[:500]),
         np.append(t.day, np.full(500, CALIBRATION_END + 1)),
         np.append(value, np.full(500, 1e6)),
+        np.append(t.is_return, np.zeros(500, dtype=bool)),
     )
     contenders = {
         "model": predict_with(family),

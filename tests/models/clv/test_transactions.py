@@ -85,6 +85,21 @@ def test_a_return_undoes_what_it_uses_up_and_no_later_purchase():
     assert customers.n_unmatched_returns == 1
 
 
+def test_what_is_sold_at_a_loss_is_a_purchase_where_the_rows_say_so():
+    """Margins: a loss of 3 on day 5, and a return on day 9 that takes 8 of the purchase before."""
+    transactions = Transactions.of(
+        ["a"] * 4, [1, 5, 7, 9], [50.0, -3.0, 20.0, -8.0], [False, False, False, True]
+    )
+    customers = observe(transactions, 10)
+    assert customers.histories.repeats.tolist() == [2]
+    assert customers.first_value.tolist() == [50]
+    assert customers.mean_value.tolist() == [(-3 + 12) / 2]
+    assert customers.n_unmatched_returns == 0
+    later = outcome(transactions, customers, after_day=4, n_days=6)
+    assert later.purchases.tolist() == [2]
+    assert later.value.tolist() == [9]
+
+
 def test_what_comes_after_the_end_changes_nothing():
     early = ([("a", 1, 10.0), ("a", 4, 20.0), ("b", 2, 5.0)],)
     late = [("a", 6, -20.0), ("b", 7, 9.0), ("c", 8, 1.0)]
