@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import affinity, clusters, clv, diff, no_change, poison, push_rate, reasons, start_up
+from bench import (
+    affinity,
+    clusters,
+    clv,
+    diff,
+    features,
+    no_change,
+    poison,
+    push_rate,
+    reasons,
+    start_up,
+)
 from bench.measure import Measure
 
 BENCHES: dict[str, Callable[[], list[Measure]]] = {
@@ -14,6 +25,7 @@ BENCHES: dict[str, Callable[[], list[Measure]]] = {
     "no_change": no_change.run,
     "diff": diff.run,
     "push_rate": push_rate.run,
+    "features": features.run,
     "clusters": clusters.run,
     "affinity": affinity.run,
     "clv": clv.run,

@@ -41,8 +41,14 @@ Weights = tuple[float, float, float, float]
 
 DEFAULT_WEIGHTS: Weights = (1.0, 0.5, 0.5, 0.25)
 """Weights where there is too little past to find better ones."""
+FAVOURITES: Weights = (1.0, 0.0, 0.0, 1e-6)
+"""What a person buys most, and best sellers where that gives nothing."""
+BEST_SELLERS: Weights = (0.0, 0.0, 0.0, 1.0)
 TRIED = ((1.0, 0.0), (0.0, 0.25, 0.5, 1.0), (0.0, 0.25, 0.5, 1.0), (0.1, 0.5))
 """Weights that are tried for each of the parts."""
+RESTLESS_GAIN = 0.02
+"""By how much more must be bought of the lists before what was just bought is offered again; less
+is no reason to show somebody the sofa of last week."""
 JUDGED_PEOPLE = 3_000
 """People of a window that lists are judged by, at most."""
 
@@ -55,21 +61,20 @@ class _Window:
     blocked: npt.NDArray[np.bool_]
     bought: npt.NDArray[np.bool_]
 
-    def hits(self, weights: Weights, top: int, *, rests: bool = True) -> npt.NDArray[np.int64]:
+    def hits(self, weights: Weights, top: int, *, rests: bool) -> npt.NDArray[np.int64]:
         """How many items of their list people bought.
 
         Args:
             weights: Of the parts.
             top: Length of a list.
-            rests: Whether what was just bought is left out, as in a real list.
+            rests: Whether what was just bought and is not used up is left out.
         """
-        blocked = self.blocked if rests else np.zeros_like(self.blocked)
-        scores, order = ranked(self.parts, weights, blocked, top)
+        scores, order = ranked(self.parts, weights, self.blocked if rests else None, top)
         offered = np.take_along_axis(scores, order, axis=1) > 0
         hit = np.take_along_axis(self.bought, order, axis=1) & offered
         return np.asarray(hit.sum(axis=1), dtype=np.int64)
 
-    def measures(self, weights: Weights, top: int, *, rests: bool = True) -> dict[str, float]:
+    def measures(self, weights: Weights, top: int, *, rests: bool) -> dict[str, float]:
         """Share of people who bought something of their list, and share of the list they bought."""
         hits = self.hits(weights, top, rests=rests)
         return {
@@ -116,10 +121,10 @@ def fit_next(
                 consumables, rng)
         for n in (2, 1)
     )  # fmt: skip
-    weights = DEFAULT_WEIGHTS
     if first is not None:
-        weights = _best_weights(first, spec, has_taste=affinity is not None)
-    return replace(model, weights=weights, card=_card(model, weights, first, second, spec))
+        weights, rests = _best_weights(first, spec, has_taste=affinity is not None)
+        model = replace(model, weights=weights, rests=rests)
+    return replace(model, card=_card(model, first, second, spec))
 
 
 def _before(lines: pd.DataFrame, instant: datetime) -> pd.DataFrame:
@@ -152,6 +157,7 @@ def _build(
         pairs=found,
         affinity=affinity,
         weights=DEFAULT_WEIGHTS,
+        rests=True,
         basket_size=round(float(baskets.sizes.mean()), 9),
         spec=spec,
         card=found.card,
@@ -200,42 +206,48 @@ def _earlier(
     return fit_affinity(known, spec, as_of=start, rng=rng)
 
 
-def _best_weights(window: _Window, spec: NextSpec, *, has_taste: bool) -> Weights:
-    """Weights whose lists were bought most of; of equal ones the first that were tried.
+def _best_weights(window: _Window, spec: NextSpec, *, has_taste: bool) -> tuple[Weights, bool]:
+    """Weights whose lists were bought most of, and whether what was just bought rests.
 
-    By items and not by people with a hit: where people buy much, nearly everybody has one.
+    By items and not by people with a hit: where people buy much, nearly everybody has one. Of equal
+    weights the first that were tried.
     """
-    best, found = -1, DEFAULT_WEIGHTS
-    for again, goes_with, taste, popular in product(*TRIED):
-        if taste and not has_taste:
-            continue
-        n_hits = int(window.hits((again, goes_with, taste, popular), spec.top).sum())
-        if n_hits > best:
-            best, found = n_hits, (again, goes_with, taste, popular)
-    return found
+    tried = [
+        FAVOURITES,
+        *(weights for weights in product(*TRIED) if has_taste or not weights[2]),
+    ]
+
+    def best(*, rests: bool) -> tuple[int, Weights]:
+        found = [int(window.hits(weights, spec.top, rests=rests).sum()) for weights in tried]
+        place = int(np.argmax(found))
+        return found[place], tried[place]
+
+    rested, restless = best(rests=True), best(rests=False)
+    if restless[0] > (1.0 + RESTLESS_GAIN) * rested[0]:
+        return restless[1], False
+    return rested[1], True
 
 
 def _card(
-    model: NextModel,
-    weights: Weights,
-    first: _Window | None,
-    second: _Window | None,
-    spec: NextSpec,
+    model: NextModel, first: _Window | None, second: _Window | None, spec: NextSpec
 ) -> ModelCard:
     metrics: dict[str, float] = {
-        f"weight_{part}": weight for part, weight in zip(PARTS, weights, strict=True)
+        f"weight_{part}": weight for part, weight in zip(PARTS, model.weights, strict=True)
     }
     baselines: dict[str, dict[str, float]] = {}
     notes: tuple[str, ...] = ()
-    found, popular = {"precision": 0.0}, {"precision": 0.0}
+    nothing = {"precision": 0.0}
+    found, popular, own = nothing, nothing, nothing
     if first is None:
         notes += ("Too little past to find weights: the defaults are used.",)
+    if not model.rests:
+        notes += ("What was just bought is offered again: people here bought it again at once.",)
     if second is None:
         notes += ("Too little past to judge the lists.",)
     else:
-        found = second.measures(weights, spec.top)
-        popular = second.measures((0.0, 0.0, 0.0, 1.0), spec.top, rests=False)
-        own = second.measures((1.0, 0.0, 0.0, 1e-6), spec.top, rests=False)
+        found = second.measures(model.weights, spec.top, rests=model.rests)
+        popular = second.measures(BEST_SELLERS, spec.top, rests=False)
+        own = second.measures(FAVOURITES, spec.top, rests=False)
         metrics |= {**found, "n_judged": float(len(second.bought))}
         baselines = {"popularity": popular, "own_favourites": own}
     return ModelCard(
@@ -253,6 +265,13 @@ def _card(
                 f"more than {popular['precision']:.1%} of the lists bought",
                 f"{found['precision']:.1%}",
                 found["precision"] > popular["precision"],
+            ),
+            Gate(
+                "beats_own_favourites",
+                f"no less than {own['precision']:.1%} of the lists bought, as of what the person"
+                " buys most",
+                f"{found['precision']:.1%}",
+                found["precision"] >= own["precision"],
             ),
         ),
         notes=notes,

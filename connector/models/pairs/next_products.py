@@ -8,9 +8,10 @@ Each item gets four chances to be in the person's next baskets:
 * *popular*: the share of recent baskets that hold it.
 
 Their weighted sum ranks the items, and the largest part is the reason that is given. The weights
-are found on a past window by the share of people who then bought something of their list; the card
-tells that share in a later window, beside best sellers and beside the person's own favourites.
-Something that was just bought and is not used up is not offered.
+are found on a past window by what people then bought of their lists; the card tells it of a later
+window, beside best sellers and beside the person's own favourites. Something that was just bought
+and is not used up is not offered, unless that past window says that in this shop people buy such
+things again at once (a wholesaler's customers do).
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class NextModel:
         pairs: Evidence of what goes with what; over its own items.
         affinity: Topics, or None.
         weights: Of :data:`PARTS`.
+        rests: Whether what was just bought and is not used up is left out.
         basket_size: Mean items of a basket, which makes a taste's chance one of a basket.
         spec: Settings.
         card: Where the model comes from and how good it is.
@@ -93,6 +95,7 @@ class NextModel:
     pairs: PairsModel
     affinity: AffinityModel | None
     weights: tuple[float, float, float, float]
+    rests: bool
     basket_size: float
     spec: NextSpec
     card: ModelCard
@@ -159,7 +162,8 @@ class NextModel:
         for start in range(0, len(known.people), BLOCK):
             rows = np.arange(start, min(start + BLOCK, len(known.people)))
             parts = known.block(rows)
-            scores, order = ranked(parts, self.weights, known.blocked(rows), self.spec.top)
+            blocked = known.blocked(rows) if self.rests else None
+            scores, order = ranked(parts, self.weights, blocked, self.spec.top)
             picked = np.take_along_axis(scores, order, axis=1)
             person, rank = np.nonzero(picked > 0)
             item = order[person, rank]
@@ -200,6 +204,7 @@ class NextModel:
             "pairs": self.pairs.to_dict(),
             "affinity": None if self.affinity is None else self.affinity.to_dict(),
             "weights": list(self.weights),
+            "rests": self.rests,
             "basket_size": self.basket_size,
             "spec": {
                 "name": spec.name,
@@ -231,6 +236,7 @@ class NextModel:
                 pairs=PairsModel.from_dict(data["pairs"]),
                 affinity=None if affinity is None else AffinityModel.from_dict(affinity),
                 weights=(again, goes_with, taste, popular),
+                rests=bool(data["rests"]),
                 basket_size=float(data["basket_size"]),
                 spec=NextSpec(**data["spec"]),
                 card=ModelCard.from_dict(data["card"]),
@@ -284,7 +290,7 @@ class Parts:
         return taste
 
     def blocked(self, rows: Ints) -> npt.NDArray[np.bool_]:
-        """What may not be offered: just bought and not used up."""
+        """What was just bought and is not used up."""
         since = self.since[rows].tocoo()
         lately = since.data <= self.model.spec.rest_days
         lately &= ~self.model.cycles.is_consumable[since.col]
@@ -338,15 +344,23 @@ def _again(n: int, days_since: float, cycle: float) -> str:
 def ranked(
     parts: tuple[Floats, ...],
     weights: tuple[float, ...],
-    blocked: npt.NDArray[np.bool_],
+    blocked: npt.NDArray[np.bool_] | None,
     top: int,
 ) -> tuple[Floats, Ints]:
-    """Scores of all items, and the positions of each person's best, best first."""
+    """Scores of all items, and the positions of each person's best, best first.
+
+    Args:
+        parts: Each of shape (people, items).
+        weights: One for each part.
+        blocked: What may not be offered, of the same shape; None: everything may.
+        top: Length of a list.
+    """
     scores: Floats = np.zeros(parts[0].shape)
     for weight, part in zip(weights, parts, strict=True):
         if weight:
             scores += weight * part
-    scores[blocked] = 0.0
+    if blocked is not None:
+        scores[blocked] = 0.0
     # Rounded, so that a tie is a tie; the stable sort then leaves the order of the items.
     order = np.argsort(-np.round(scores, 12), axis=1, kind="stable")[:, :top]
     return scores, order.astype(np.int64)
