@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -23,7 +24,8 @@ from connector.models.propensity.goals import EventTable, Goal, label_sql
 from connector.models.propensity.model import COLUMNS
 from connector.models.propensity.worth import COLUMN as WORTH_IT
 from connector.models.reasons import Wording
-from connector.pipeline.scoring import external
+from connector.pipeline.scoring import btyd, external
+from connector.pipeline.scoring.btyd import BTYD
 from connector.pipeline.scoring.context import ScoringContext, load_frame, number_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
 from connector.warehouse.dialect import ExpressionError
@@ -31,6 +33,9 @@ from connector.warehouse.render import literal, quote
 
 RFM_SCORE = "rfm_score"
 """Naive rule: the sum of the three RFM scores as of the cut-off."""
+
+SAME_AS = {"last_order_recency": "recency_days"}
+"""Names that the field uses for naive rules -> the feature that they are."""
 
 WARM_UP = timedelta(days=90)
 """History that a person's features need before the first cut-off says anything."""
@@ -67,9 +72,12 @@ def _snapshots(
 ) -> list[Snapshot]:
     """Past cut-offs: what was known then, and what came after."""
     goal, events = _goal(settings), _events(context, name, settings)
-    baselines = [b for b in settings.publish_if.beats if b != RFM_SCORE]
-    known = context.model_inputs(baselines, f"models.{name}.publish_if.beats") if baselines else ()
+    given = {RFM_SCORE, *((BTYD,) if btyd.foretells(settings) else ())}
+    baselines = [b for b in settings.publish_if.beats if b not in given]
+    columns = [SAME_AS.get(b, b) for b in baselines]
+    known = context.model_inputs(columns, f"models.{name}.publish_if.beats") if columns else ()
     snapshots: list[Snapshot] = []
+    rivals: list[pd.Series | None] = []
     for cutoff in cut_offs(
         context.as_of,
         window_days=spec.window_days,
@@ -83,9 +91,23 @@ def _snapshots(
         inputs = context.model_inputs(settings.features, f"models.{name}.features")
         frame = context.frame(inputs, relation=relation).reindex(label.index)
         rules = context.frame(known, relation=relation).reindex(label.index)
+        rules = rules[columns].set_axis(baselines, axis=1)
         rules[RFM_SCORE] = _rfm_scores(context, relation).reindex(label.index)
+        if BTYD in given:
+            rivals.append(btyd.probabilities(context, settings, cutoff, label.index))
         snapshots.append(Snapshot(cutoff, frame, label, rules))
-    return snapshots
+    return _beside(snapshots, rivals)
+
+
+def _beside(snapshots: list[Snapshot], rivals: list[pd.Series | None]) -> list[Snapshot]:
+    """The snapshots with the purchase model's probability, where it is known at all of them."""
+    known = [one for one in rivals if one is not None]
+    if len(known) < len(snapshots):
+        return snapshots
+    return [
+        replace(one, baselines=pd.DataFrame(one.baselines).assign(**{BTYD: rival}))
+        for one, rival in zip(snapshots, known, strict=True)
+    ]
 
 
 def _spec(name: str, settings: Settings) -> PropensitySpec:
@@ -105,6 +127,7 @@ def _spec(name: str, settings: Settings) -> PropensitySpec:
         ),
         outputs=settings.outputs,
         leakage_alarm_at=settings.leakage_alarm_at,
+        probability_baselines=(BTYD,),
         profit=external.profit_of(settings),
     )
 
