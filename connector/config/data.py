@@ -291,6 +291,17 @@ class Missing(Section):
     drop_feature_above: Share = 0.6
 
 
+class Outliers(Section):
+    """Who is no person, though listed as one.
+
+    Attributes:
+        exclude_people_above_orders: A customer with more orders, ever, is a reseller or a machine
+            and left out everywhere, as a test account is. None: nobody is.
+    """
+
+    exclude_people_above_orders: Annotated[StrictInt, Field(ge=1)] | None = None
+
+
 class Quality(Section):
     """What to do with imperfect rows.
 
@@ -298,12 +309,14 @@ class Quality(Section):
         duplicates: Two rows with one key: keep the latest, or stop.
         exclude: Test accounts, as a condition over logical customer columns.
         max_order_value: Orders above are set aside as impossible; in the shop's currency.
+        outliers: Who is left out for buying more than people do.
         missing: What models read where nothing is known.
     """
 
     duplicates: Literal["keep_latest", "error"] = "keep_latest"
     exclude: Expression | None = None
     max_order_value: Money | None = None
+    outliers: Outliers = Outliers()
     missing: Missing = Missing()
 
 

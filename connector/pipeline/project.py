@@ -6,6 +6,7 @@ The clock is an argument, so that the demo and the tests let time pass without w
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -387,7 +388,9 @@ class Project:
         for spec in specs.table_specs(config):
             if spec.name in {"consents", *tables_read(config)}:
                 mapping.map_table(warehouse, spec, timezone=config.project.timezone)
-        customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
+        # Whoever orders too much to be a person is in no plan, so nobody asks for their standing.
+        customers_spec = dataclasses.replace(specs.customers_spec(config), max_orders=None)
+        customers.clean_customers(warehouse, customers_spec, as_of=as_of)
         stitch_people(config, self.state, warehouse, as_of=as_of)
         consent_spec = specs.consent_spec(config)
         consent.resolve_consent(warehouse, consent_spec, as_of=as_of)

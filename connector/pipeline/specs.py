@@ -97,6 +97,7 @@ def customers_spec(config: Config) -> profiles.CustomersSpec:
     return profiles.CustomersSpec(
         duplicates=profiles.Duplicates(config.quality.duplicates),
         exclude=config.quality.exclude or "",
+        max_orders=config.quality.outliers.exclude_people_above_orders,
     )
 
 

@@ -1,7 +1,8 @@
 """Clean customers: one row a customer, addresses normalised or emptied, test accounts marked.
 
-Test accounts are only marked here. They go after stitching, as whole profiles: an account that
-shares its address with a test account is one too.
+Test accounts, and customers with more orders than any person has, are only marked here. They go
+after stitching, as whole profiles: an account that shares its address with a test account is one
+too.
 """
 
 from __future__ import annotations
@@ -19,13 +20,23 @@ TABLE = "customers"
 QUARANTINE = "quarantined_customers"
 
 
+BULK = "bulk_customers"
+"""Relation of the customers with too many orders: ``customer_id, n_orders``."""
+
+
 def clean_customers(
-    warehouse: Warehouse, spec: CustomersSpec, *, as_of: datetime, customers: str = "in_customers"
+    warehouse: Warehouse,
+    spec: CustomersSpec,
+    *,
+    as_of: datetime,
+    customers: str = "in_customers",
+    orders: str = "in_orders",
 ) -> StepReport:
     """Make ``clean_customers``: the mapped columns, plus ``is_test`` and ``seen_at``.
 
     Customers who were created at or after ``as_of`` did not exist then and are left out.
-    ``seen_at`` is when a row last changed, or was made.
+    ``seen_at`` is when a row last changed, or was made. With ``spec.max_orders``, :data:`BULK` is
+    made too, of the orders placed before ``as_of``.
 
     Raises:
         SourceError: A customer id repeats, and duplicates are errors.
@@ -70,13 +81,16 @@ def clean_customers(
     if spec.exclude:
         condition = parse_condition(spec.exclude, columns=columns, what="quality.exclude")
         is_test = f"coalesce({condition.sql()}, FALSE)"
+    crowd = ""
+    if spec.max_orders is not None:
+        is_test, crowd = _bulk(warehouse, spec.max_orders, orders, is_test, as_of)
     valid = "CASE WHEN is_email(c.email) THEN c.email END"
     warehouse.create_table_as(
         "clean_customers",
         f"SELECT {picks(valid)}, c.email IS NOT NULL AND NOT coalesce(is_email(c.email), FALSE)"
         " AS ll_invalid_email"
         f", {is_test} AS is_test, coalesce(c.updated_at, c.created_at) AS seen_at FROM"
-        " customers_normal AS c",
+        f" customers_normal AS c{crowd}",
     )
     warehouse.create_view_as(
         QUARANTINE,
@@ -107,4 +121,21 @@ def clean_customers(
         left_out={"missing_customer_id": n_missing, "after_as_of": n_later, **removed.counts},
         emptied={"invalid_email": n_invalid},
         quarantine_relation=QUARANTINE,
+    )
+
+
+def _bulk(
+    warehouse: Warehouse, max_orders: int, orders: str, is_test: str, as_of: datetime
+) -> tuple[str, str]:
+    """Make :data:`BULK`; the widened condition of a test account, and the join that it needs."""
+    warehouse.create_table_as(
+        BULK,
+        "SELECT o.customer_id AS customer_id, count(DISTINCT o.order_id) AS n_orders"
+        f" FROM {orders} AS o WHERE o.customer_id IS NOT NULL"
+        f" AND o.ordered_at < {literal(as_of)} AND NOT coalesce(o.is_return, o.gross < 0, FALSE)"
+        f" GROUP BY o.customer_id HAVING count(DISTINCT o.order_id) > {literal(max_orders)}",
+    )
+    return (
+        f"({is_test} OR b.customer_id IS NOT NULL)",
+        f" LEFT JOIN {BULK} AS b ON b.customer_id = c.customer_id",
     )

@@ -39,10 +39,13 @@ class CustomersSpec:
         exclude: Condition over logical customers columns (``email`` is the normalised one); where
             it holds, the customer is a test account and the whole profile is left out. Empty:
             nobody.
+        max_orders: A customer with more orders than that is a reseller or a machine, and left out
+            in the same way. None: nobody is.
     """
 
     duplicates: Duplicates = Duplicates.KEEP_LATEST
     exclude: str = ""
+    max_orders: int | None = None
 
 
 class MarginFrom(enum.StrEnum):

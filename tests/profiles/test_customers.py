@@ -51,6 +51,34 @@ def test_duplicates_may_be_errors_but_equal_rows_never_are():
             clean_customers(warehouse, spec, as_of=AS_OF)
 
 
+def test_whoever_orders_more_than_people_do_is_marked():
+    """A machine's returns, repeated rows and orders of tomorrow are not what makes it one."""
+    when = DAY
+    orders = [
+        {"order_id": f"{who}{i}", "customer_id": who, "ordered_at": when, "gross": 9}
+        for who, n in (("bot", 6), ("fan", 5))
+        for i in range(n)
+    ]
+    orders += [orders[-1]] * 4
+    orders += [
+        {"order_id": "r", "customer_id": "fan", "ordered_at": when, "gross": -9},
+        {
+            "order_id": "l",
+            "customer_id": "fan",
+            "ordered_at": AS_OF.replace(tzinfo=None),
+            "gross": 9,
+        },
+    ]
+    with DuckDBWarehouse() as warehouse:
+        put(warehouse, "customers", [{"customer_id": who} for who in ("bot", "fan", "idle")])
+        put(warehouse, "orders", orders)
+        clean_customers(warehouse, CustomersSpec(max_orders=5), as_of=AS_OF)
+        marked = dict(warehouse.rows("SELECT c.customer_id, c.is_test FROM clean_customers AS c"))
+        bulk = warehouse.rows("SELECT b.customer_id, b.n_orders FROM bulk_customers AS b")
+    assert marked == {"bot": True, "fan": False, "idle": False}
+    assert bulk == [("bot", 6)]
+
+
 def test_nobody_exists_before_the_account_was_made():
     rows = [
         {"customer_id": "1", "created_at": AS_OF.replace(tzinfo=None) - timedelta(seconds=1)},

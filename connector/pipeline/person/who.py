@@ -25,7 +25,7 @@ def find_profile(found: Understanding, who: str) -> str:
     Raises:
         LiftlineError: There is none.
     """
-    tests = "a test account, which quality.exclude leaves out everywhere"
+    tests = "a test account or a reseller, which the quality rules leave out everywhere"
     shared = "an address that several people share, so it is nobody's own"
     who = who.strip()
     if _is_text(who):

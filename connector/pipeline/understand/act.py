@@ -18,6 +18,7 @@ from connector.domain import Finding, Level
 from connector.features.build import FeatureMeta, build_features
 from connector.models import rfm, store
 from connector.models.scored import build_scored
+from connector.numbers import several
 from connector.pipeline import specs
 from connector.pipeline.located import located
 from connector.pipeline.scoring.context import ScoringContext
@@ -162,6 +163,7 @@ def _first_act(
         steps.append(
             customers.clean_customers(warehouse, specs.customers_spec(config), as_of=as_of)
         )
+    findings += _bulk_findings(config, warehouse)
     steps.append(stitch_people(config, state, warehouse, as_of=as_of))
     consent_spec = dataclasses.replace(
         specs.consent_spec(config), hears_later_no=looking_back is None
@@ -297,6 +299,26 @@ def _sources(config: Config, warehouse: Warehouse) -> list[TableReport]:
         with located(config, path):
             reports.append(mapping.map_table(warehouse, spec, timezone=config.project.timezone))
     return reports
+
+
+def _bulk_findings(config: Config, warehouse: Warehouse) -> list[Finding]:
+    """Whoever is left out for having more orders than people have."""
+    most = config.quality.outliers.exclude_people_above_orders
+    if most is None:
+        return []
+    ((n, largest),) = warehouse.rows(
+        f"SELECT count(*) AS n, max(b.n_orders) AS largest FROM {customers.BULK} AS b"
+    )
+    if not n:
+        return []
+    return [
+        Finding(
+            Level.NOTE,
+            "quality.outliers",
+            f"{several(int(n), 'customer')} with more than {most:,} orders (the most has"
+            f" {int(largest):,}) {'is' if n == 1 else 'are'} left out as resellers or machines",
+        )
+    ]
 
 
 def _source_findings(
