@@ -68,6 +68,16 @@ def gain(share: float) -> str:
     return minus(f"{100 * share:+,.{digits}f}") + f"{NBSP}%"
 
 
+def short(n: float) -> str:
+    """A number in few letters, such as ``1.4m``, ``56k``, ``7.2k`` or ``480``."""
+    for power, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        # What would round to a whole thousand of the smaller unit is told in the larger.
+        if abs(n) >= 0.9995 * power:
+            scaled = n / power
+            return minus(f"{scaled:,.{1 if abs(scaled) < 9.95 else 0}f}") + letter
+    return minus(f"{n:,.0f}")
+
+
 def level(confidence: float) -> str:
     """A confidence level, such as ``95 %``."""
     return f"{100 * confidence:.4g}{NBSP}%"

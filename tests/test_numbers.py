@@ -58,3 +58,22 @@ def test_money_has_two_digits_wherever_they_do():
     assert numbers.difference_digits(0.011, 0.093) == 2
     assert numbers.difference_digits(-1.0, 2.0) == 2
     assert numbers.difference_digits(0.0004, 1.0) == 4
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "0"),
+        (480.4, "480"),
+        (999.4, "999"),
+        (999.6, "1.0k"),
+        (7_249, "7.2k"),
+        (55_976, "56k"),
+        (999_600, "1.0m"),
+        (1_439_964, "1.4m"),
+        (-2_500, "\u22122.5k"),
+        (3.2e9, "3.2bn"),
+    ],
+)
+def test_a_number_in_few_letters(n, text):
+    assert numbers.short(n) == text

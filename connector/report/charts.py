@@ -20,7 +20,7 @@ _PLOT_WIDTH = 360.0
 _PLOT_MARGIN = 26.0
 _TICKS = 4
 
-HEAT_LEVELS = 6
+HEAT_LEVELS = 9
 """Steps of the heat map's ramp, without the empty one."""
 
 _ICONS = {

@@ -15,6 +15,7 @@ from typing import Any
 from connector.errors import LiftlineError
 from connector.report.codec import decode, encode_fields
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
+from connector.report.migration import MigrationSummary
 from connector.report.models import (
     ModelRow,
     PersonaSummary,
@@ -146,6 +147,7 @@ class ReportData:
         models: Every model but RFM, with its card.
         personas, affinity, lifetime: What models of these kinds found; empty without any in use.
         trends: Segments over time; empty before the second run.
+        migrations: Who moved between groups since an earlier run; empty before the second day.
     """
 
     project: str
@@ -174,6 +176,7 @@ class ReportData:
     affinity: tuple[TopicSummary, ...] = ()
     lifetime: tuple[ValueSummary, ...] = ()
     trends: tuple[SegmentTrend, ...] = ()
+    migrations: tuple[MigrationSummary, ...] = ()
 
     def __post_init__(self) -> None:
         """Drop the money of a shop of few people, and refuse times without a zone.

@@ -19,7 +19,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from connector.report import cards, charts, model_charts, model_words, story, words
+from connector.report import cards, charts, model_charts, model_words, sankey, story, words
 from connector.report import format as shown
 from connector.report.data import ReportData
 from connector.report.models import LEAST_DOT
@@ -52,6 +52,7 @@ SECTIONS = (
     Section("results", "Did it work?", "Results", "sections/results.html"),
     Section("segments", "Segments", "Segments", "sections/segments.html"),
     Section("rfm", "Recency, frequency, money", "RFM grid", "sections/rfm.html"),
+    Section("migration", "Who moved", "Migration", "sections/migration.html", "migrations"),
     Section("personas", "Personas", "Personas", "sections/personas.html", "personas"),
     Section("value", "Lifetime value", "Lifetime value", "sections/value.html", "lifetime"),
     Section("affinity", "Affinity", "Affinity", "sections/affinity.html", "affinity"),
@@ -192,6 +193,10 @@ def _environment() -> Environment:
         persona_map=model_charts.persona_map,
         persona_class=model_charts.persona_class,
         trend_chart=model_charts.trend_chart,
+        sankey_chart=sankey.sankey_chart,
+        NARROW=sankey.NARROW,
+        place_name=sankey.place_name,
+        caption=words.title,
         phrase=words.phrase,
         words=words,
         model_words=model_words,
@@ -202,6 +207,7 @@ def _environment() -> Environment:
     environment.filters.update(
         count=shown.count,
         signed=shown.signed,
+        gain=shown.gain,
         percent=shown.percent,
         money=shown.money,
         day=shown.day,

@@ -34,6 +34,8 @@ class SegmentRow:
         previous_people: Members at the run before; None when there was none.
         campaigns: Names of the campaigns that address it.
         rule: Its rule, in the words of the configuration; may be empty.
+        destinations: Where those campaigns send it.
+        joins, leaves: People who came and went since the run before; None when there was none.
     """
 
     name: str
@@ -43,9 +45,19 @@ class SegmentRow:
     previous_people: int | None = None
     campaigns: tuple[str, ...] = ()
     rule: str = ""
+    destinations: tuple[str, ...] = ()
+    joins: int | None = None
+    leaves: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "revenue_365d", money_of_group(self.people, self.revenue_365d))
+
+    @property
+    def volatility(self) -> float | None:
+        """Share of those who were or are members for whom that changed (0-1)."""
+        if self.joins is None or self.leaves is None or not self.people + self.leaves:
+            return None
+        return (self.joins + self.leaves) / (self.people + self.leaves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,24 @@ class RfmCell:
 
 
 @dataclass(frozen=True, slots=True)
+class RfmMoney:
+    """The people of one money score, over all recency and frequency scores.
+
+    Attributes:
+        m: Score from 1 upwards.
+        people: How many.
+        revenue: Net revenue within the model's window; None where it is not shown.
+    """
+
+    m: int
+    people: int
+    revenue: float | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "revenue", money_of_group(self.people, self.revenue))
+
+
+@dataclass(frozen=True, slots=True)
 class RfmGroup:
     """One named group of the grid; ``lapsed`` and people who never bought have no cells.
 
@@ -140,6 +170,7 @@ class RfmSummary:
         groups: In the map's order, without those of no order in the window.
         n_lapsed: People whose last order is older than the window.
         n_prospects: People who never ordered.
+        money: The money scores that have people; empty where a run did not tell them.
     """
 
     name: str
@@ -152,3 +183,4 @@ class RfmSummary:
     groups: tuple[RfmGroup, ...]
     n_lapsed: int = 0
     n_prospects: int = 0
+    money: tuple[RfmMoney, ...] = ()

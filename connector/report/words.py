@@ -14,7 +14,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from connector.report.data import UNREADABLE
-from connector.report.format import NBSP, count, money
+from connector.report.format import NBSP, count, money, several
 from connector.report.lift import LiftRow
 from connector.report.people import RfmAxis
 
@@ -236,9 +236,33 @@ LEFT_OUT = _table(
 """Why rows did not come out of a step, or came out without a value; read after their number."""
 
 
+WRITTEN: Mapping[str, str] = MappingProxyType(
+    {
+        **{word: word.upper() for word in ("vip", "clv", "ltv", "rfm", "aov", "crm", "sms", "ltd")},
+        "b2b": "B2B",
+        "b2c": "B2C",
+        "cant": "can't",
+        "dont": "don't",
+        "wont": "won't",
+        "hubspot": "HubSpot",
+    }
+)
+"""Words of names whose spelling a name of the configuration cannot hold."""
+
+_SPANS = {"d": "day", "w": "week", "h": "hour"}
+
+
 def label(name: str) -> str:
-    """A name of the configuration for people: ``win_back`` reads "win back"."""
-    return name.replace("_", " ").strip() or name
+    """A name of the configuration for people: ``win_back`` reads "win back".
+
+    ``cant_lose`` reads "can't lose", ``vip_early`` "VIP early", ``clv_90d`` "CLV, 90 days".
+    """
+    words = name.split("_")
+    span = re.fullmatch(r"(\d+)([dwh])", words[-1]) if len(words) > 1 else None
+    text = " ".join(WRITTEN.get(word, word) for word in (words[:-1] if span else words))
+    if span:
+        text += f", {several(int(span[1]), _SPANS[span[2]])}"
+    return text.strip() or name
 
 
 def title(name: str) -> str:

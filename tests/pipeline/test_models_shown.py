@@ -28,6 +28,7 @@ from connector.pipeline.show.trained import Trained
 from connector.plan.document import Header, Plan
 from connector.report.data import ReportData
 from connector.report.models import LEAST_DOT
+from connector.report.people import SMALL_CELL
 from tests.pipeline import modelled_shop
 
 NAMES = ["rfm", "purchase_30d", "clv", "personas", "affinity", "next"]
@@ -357,20 +358,54 @@ def test_the_best_cut_off_is_the_best_of_all(place: Place) -> None:
     assert 0 < worth.sum() < len(worth)
 
 
-def test_trends_are_the_runs_and_now(place: Place) -> None:
+def test_trends_are_the_days_with_runs_and_the_report_of_a_day_is_not_one_more(
+    place: Place,
+) -> None:
+    """Against the published memberships; the report is a second younger than the second run."""
     assert place.report is not None
     for trend in place.report.trends:
-        first, second, now = trend.points
-        sizes = [len(place.members(run, trend.segment)) for run in (0, 1)]
-        assert [first.people, second.people, now.people] == [*sizes, sizes[1]]
-        assert (now.joins, now.leaves) == (0, 0)
+        first, now = trend.points
+        then, today = (place.members(run, trend.segment) for run in (0, 1))
+        assert [first.people, now.people] == [len(then), len(today)]
+        assert (now.joins, now.leaves) == (len(today - then), len(then - today))
     assert len(place.report.trends) == 3
+    assert any(trend.points[-1].joins for trend in place.report.trends)
+
+
+def test_segments_tell_who_joined_and_left_since_the_run_before(place: Place) -> None:
+    assert place.report is not None
+    for row in place.report.segments:
+        then, today = (place.members(run, row.name) for run in (0, 1))
+        assert row.previous_people == len(then)
+        assert (row.joins, row.leaves) == (len(today - then), len(then - today))
+        assert row.people - row.previous_people == row.joins - row.leaves
+        assert row.volatility == pytest.approx(len(today ^ then) / len(today | then))
+        assert row.destinations == (("files",) if row.name == "ready" else ())
+
+
+def test_migration_has_everybody_who_stayed_and_who_moved(place: Place) -> None:
+    """Against the two published tables of scores, joined by pandas."""
+    assert place.report is not None
+    rfm, personas = place.report.migrations
+    then, now = place.scores(0), place.scores(1)
+    for summary, column in ((rfm, "rfm.group"), (personas, "personas.cluster")):
+        both = pd.DataFrame({"then": then[column], "now": now[column]}).dropna(how="all")
+        counted = Counter(zip(both["then"].fillna("~"), both["now"].fillna("~"), strict=True))
+        shown = {
+            (one.before.replace("~absent", "~"), one.after.replace("~absent", "~")): one.people
+            for one in summary.flows
+        }
+        assert shown == {way: n for way, n in counted.items() if n >= SMALL_CELL}
+        assert summary.n_small == sum(n for n in counted.values() if n < SMALL_CELL)
+        assert summary.stayed > 0
+        assert not summary.is_refitted
+    assert [one.model for one in place.report.migrations] == ["rfm", "personas"]
 
 
 def test_the_page_has_the_sections_and_no_address(place: Place, tmp_path: Path) -> None:
     assert place.report is not None
     page = write_report(place.project, place.report, tmp_path / "r.html").read_text("utf-8")
-    for section in ("models", "personas", "affinity", "value"):
+    for section in ("models", "personas", "affinity", "value", "migration"):
         assert f'<section id="{section}"' in page
     assert "canary" not in page
     assert len(page.encode()) < 3_000_000

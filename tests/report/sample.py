@@ -26,7 +26,7 @@ from connector.lift.power import expected_buyers, expected_rarer
 from connector.lift.verdict import Evidence, Unit, judge
 from connector.report.data import FindingRow, QualitySummary, ReportData, Run, TableRow
 from connector.report.lift import ArmResult, Estimate, GlobalHoldout, LiftRow
-from connector.report.people import RfmAxis, RfmCell, RfmGroup, RfmSummary, SegmentRow
+from connector.report.people import RfmAxis, RfmCell, RfmGroup, RfmMoney, RfmSummary, SegmentRow
 from connector.report.sent import (
     AudienceRow,
     CampaignRow,
@@ -211,6 +211,13 @@ def rfm() -> RfmSummary:
         ),
         n_lapsed=8204,
         n_prospects=8862,
+        money=(
+            RfmMoney(1, 6_002, 141_000.50),
+            RfmMoney(2, 5_980, 402_110.25),
+            RfmMoney(3, 6_010, 830_000.00),
+            RfmMoney(4, 5_991, 1_400_250.75),
+            RfmMoney(5, 6_161, 2_736_613.55),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from connector.report.data import ReportData
+from connector.report.migration import FlowRow, MigrationSummary, PlaceRow
 from connector.report.models import (
     BinRow,
     Dot,
@@ -164,6 +165,26 @@ def trends() -> tuple[SegmentTrend, ...]:
     )))  # fmt: skip
 
 
+def migration() -> MigrationSummary:
+    """Three groups; 4 people moved where nobody else did."""
+    flows = {
+        ("champions", "champions"): 400, ("champions", "cant_lose"): 60, ("champions", "lost"): 4,
+        ("cant_lose", "champions"): 25, ("cant_lose", "cant_lose"): 300, ("cant_lose", "lost"): 120,
+        ("lost", "lost"): 900, ("~absent", "champions"): 40,
+    }  # fmt: skip
+    return MigrationSummary(
+        model="rfm",
+        kind="rfm",
+        since=FITTED - timedelta(days=35),
+        until=FITTED,
+        places=tuple(
+            PlaceRow(key, HOSTILE if key == "lost" else key)
+            for key in ("champions", "cant_lose", "lost", "~none", "~absent")
+        ),
+        flows=tuple(FlowRow(*way, people=n) for way, n in flows.items()),
+    )
+
+
 def with_models() -> ReportData:
     """The usual report, and every section about models."""
     return dataclasses.replace(
@@ -173,4 +194,5 @@ def with_models() -> ReportData:
         affinity=(affinity(),),
         lifetime=(value(),),
         trends=trends(),
+        migrations=(migration(),),
     )

@@ -10,7 +10,7 @@ import pytest
 from connector.report import html
 from connector.report.data import FindingRow, QualitySummary, TableRow
 from connector.report.html import SECTIONS, render_html, write_html
-from connector.report.people import RfmGroup, SegmentRow
+from connector.report.people import RfmGroup, RfmMoney, SegmentRow
 from connector.report.sent import CampaignRow, DeliveryRow, GuardRow, IssueRow, RemarkRow
 from tests.report import sample, sample_models
 from tests.report.page import Node, parse
@@ -382,3 +382,23 @@ def test_the_heat_map_reads_in_greyscale(scheme):
     ramp = [_luminance(colours[f"h{i}"]) for i in range(1, 7)]
     assert ramp == sorted(ramp, reverse=scheme == "light")
     assert all(abs(a - b) > 0.004 for a, b in itertools.pairwise(ramp))
+
+
+def test_the_money_score_has_people_and_money():
+    page = parse(render_html(sample.sample()))
+    (table,) = [t for t in page.all("table") if "The money score" in t.all("caption")[0].text]
+    best = [cell.text.strip() for cell in table.all("tbody")[0].all("tr")[0].all("th", "td")]
+    assert best[:3] == ["M5", "above 412.55\u00a0EUR", "6,161"]
+    # 2,736,613.55 of 5,509,975.05 in all
+    assert best[-1] == "50\u00a0%"
+
+
+def test_money_of_few_people_is_not_to_be_had_by_subtraction():
+    data = sample.sample()
+    money = (RfmMoney(1, 9, 90.0), RfmMoney(5, 900, 9_000.0))
+    rfm = dataclasses.replace(data.rfm, money=money)
+    page = parse(render_html(dataclasses.replace(data, rfm=rfm)))
+    (table,) = [t for t in page.all("table") if "The money score" in t.all("caption")[0].text]
+    assert "not shown" in table.text
+    assert "90.00" not in table.text
+    assert "100\u00a0%" not in table.text

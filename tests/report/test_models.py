@@ -16,7 +16,7 @@ from connector.report.models import TierRow, ValueSummary
 from tests.report import sample, sample_models
 from tests.report.page import Node, parse
 
-SECTIONS = ("models", "personas", "affinity", "value")
+SECTIONS = ("models", "personas", "affinity", "value", "migration")
 
 
 @pytest.fixture(scope="module")

@@ -91,3 +91,20 @@ def test_tables_as_read_and_clean_are_told_apart():
 
 def test_a_metrics_window_is_not_said_twice():
     assert words.metric_label(sample.waiting("x", (1, 1))) == "revenue per person"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cant_lose", "Can't lose"),
+        ("vip_early", "VIP early"),
+        ("clv_90d", "CLV, 90 days"),
+        ("purchase_30d", "Purchase, 30 days"),
+        ("next_1d", "Next, 1 day"),
+        ("win_back", "Win back"),
+        ("90d", "90d"),
+        ("_", "_"),
+    ],
+)
+def test_names_of_the_configuration_as_people_write_them(name, text):
+    assert words.title(name) == text

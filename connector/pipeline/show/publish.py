@@ -155,7 +155,7 @@ def describe(found: Understanding) -> dict[str, Any]:
     """Counts and money of segments and the RFM grid, and the data's health, as plain values."""
     con = found.warehouse.connection
     model = found.rfm_model
-    r, f, _, _, group = (f'"{name}"' for name in model.columns)
+    r, f, m, _, group = (f'"{name}"' for name in model.columns)
     (n_profiles, revenue) = con.execute(
         "SELECT count(*), coalesce(sum(revenue_365d), 0) FROM scored"
     ).fetchall()[0]
@@ -178,6 +178,13 @@ def describe(found: Understanding) -> dict[str, Any]:
                     f"SELECT {r}, {f}, count(*), sum(monetary) FROM scored WHERE {r} IS NOT NULL"
                     f" GROUP BY 1, 2"
                     " ORDER BY 1, 2"
+                ).fetchall()
+            ],
+            "money": [
+                {"m": score, "people": people, "revenue": float(revenue or 0)}
+                for score, people, revenue in con.execute(
+                    f"SELECT {m}, count(*), sum(monetary) FROM scored WHERE {m} IS NOT NULL"
+                    " GROUP BY 1 ORDER BY 1"
                 ).fetchall()
             ],
             "groups": [

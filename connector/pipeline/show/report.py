@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from connector.pipeline.activate.waiting import waiting_plan
 from connector.pipeline.prove.measure import measure
-from connector.pipeline.show import publish, report_models, report_rows
+from connector.pipeline.show import publish, report_models, report_rows, report_time
 from connector.report.data import ReportData
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
-from connector.state.database import parse_utc
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
@@ -39,11 +38,12 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
             "personas": report_models.personas(found),
             "affinity": report_models.affinity(found),
             "lifetime": report_models.lifetime(found),
-            "trends": report_models.trends(project, found, runs),
+            "trends": (trends := report_time.trends(project, found, runs)),
+            "migrations": report_time.migrations(project, found),
         }
     last = next((run for run in runs if run["status"] in {"succeeded", "partial", "held"}), None)
     summary = project.summary(last["run_id"]) if last else None
-    previous = _before(project, runs, found.as_of)
+    previous = report_time.before(project, runs, found.as_of)
     waiting = waiting_plan(project)
     # Before the first run there is only the plan that waits to tell of.
     header = waiting[1] if waiting is not None and last is None else None
@@ -60,7 +60,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         run=report_rows.run(last) if last else None,
         n_profiles=now["n_profiles"],
         revenue_365d=now["revenue_365d"],
-        segments=report_rows.segments(config, now, previous),
+        segments=report_rows.segments(config, now, previous, trends),
         rfm=report_rows.rfm(now, previous),
         campaigns=report_rows.campaigns(config, plan, windows),
         deliveries=report_rows.deliveries(summary),
@@ -89,16 +89,6 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         history=tuple(report_rows.run(run) for run in runs[:HISTORY]),
         **told,
     )
-
-
-def _before(project: Project, runs: list[dict[str, Any]], as_of: datetime) -> dict[str, Any]:
-    """What the newest run of an earlier instant published; empty when there was none."""
-    for run in runs:
-        if run["as_of"] and parse_utc(run["as_of"]) < as_of and run["status"] != "held":
-            summary = project.summary(run["run_id"])
-            if summary is not None:
-                return summary.get("understanding") or {}
-    return {}
 
 
 def write_report(project: Project, data: ReportData, out: Path | None = None) -> Path:

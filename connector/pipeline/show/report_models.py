@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +13,13 @@ from connector.config.activation import Strategy
 from connector.models.card import ModelCard
 from connector.pipeline.scoring.context import number_frame
 from connector.pipeline.scoring.grid import RFM
-from connector.pipeline.show.movement import flows
 from connector.pipeline.show.standing import Standing, contest, standings
 from connector.pipeline.understand.act import Understanding
 from connector.report import models as rows
-from connector.state.database import parse_utc
 from connector.warehouse.render import literal, quote
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
-
-TREND = 26
-"""Runs that a segment's trend shows."""
 
 _TOP_ITEMS = 6
 _PEOPLE_A_DOT = 8
@@ -309,37 +303,3 @@ def _trials(card: ModelCard) -> Iterator[rows.TrialRow]:
             bias=found["total_error"],
             correlation=found["correlation"],
         )
-
-
-# ---------------------------------------------------------------------- trends
-def trends(
-    project: Project, found: Understanding, runs: Sequence[Mapping[str, Any]]
-) -> tuple[rows.SegmentTrend, ...]:
-    """Every segment over the runs that published it, oldest first, and now.
-
-    Args:
-        project: Whose runs have published their segments.
-        found: Today.
-        runs: Newest first.
-    """
-    points: dict[str, list[rows.TrendPoint]] = {}
-    for run in reversed(list(runs)[:TREND]):
-        if run["status"] == "held" or not run["as_of"] or parse_utc(run["as_of"]) >= found.as_of:
-            continue
-        path = project.state.folder / "runs" / run["run_id"] / "segments.json"
-        if not path.exists():
-            continue
-        document = json.loads(path.read_text(encoding="utf-8"))
-        for row in document["segments"]:
-            points.setdefault(row["segment"], []).append(_point(parse_utc(run["as_of"]), row))
-    for flow in flows(project.config, found.warehouse):
-        points.setdefault(flow.segment, []).append(_point(found.as_of, flow.to_json()))
-    return tuple(
-        rows.SegmentTrend(name, tuple(points[name]))
-        for name in project.config.segments
-        if len(points.get(name, ())) > 1
-    )
-
-
-def _point(as_of: datetime, row: Mapping[str, Any]) -> rows.TrendPoint:
-    return rows.TrendPoint(as_of, int(row["people"]), int(row["joins"]), int(row["leaves"]))

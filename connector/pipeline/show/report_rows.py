@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from connector.state.database import parse_utc
 if TYPE_CHECKING:
     from connector.pipeline.activate.waiting import Waiting
     from connector.pipeline.project import Project
+    from connector.report.models import SegmentTrend
     from connector.state.database import State
     from connector.warehouse.duckdb import DuckDBWarehouse
 
@@ -66,14 +67,26 @@ def run(run: Mapping[str, Any]) -> data.Run:
 
 
 def segments(
-    config: Config, now: Mapping[str, Any], previous: Mapping[str, Any]
+    config: Config,
+    now: Mapping[str, Any],
+    previous: Mapping[str, Any],
+    trends: Sequence[SegmentTrend] = (),
 ) -> tuple[people.SegmentRow, ...]:
-    """Every segment of the configuration, and its size at the run before."""
+    """Every segment of the configuration, and how it changed since the run before.
+
+    Args:
+        config: Names the segments, and the campaigns that address them.
+        now: Sizes and money now.
+        previous: The same at the last run of an earlier day; empty without one.
+        trends: Who joined and left, day by day.
+    """
+    last = {one.segment: one.points[-1] for one in trends}
     found = {row["name"]: row for row in now["segments"]}
     before = {row["name"]: row["people"] for row in previous.get("segments", ())}
     rows = []
     for name, one in config.segments.items():
         row = found.get(name, {"people": 0, "revenue_365d": 0.0})
+        campaigns = {k: c for k, c in config.campaigns.items() if c.segment == name}
         rows.append(
             people.SegmentRow(
                 name=name,
@@ -81,7 +94,10 @@ def segments(
                 share=row["people"] / max(now["n_profiles"], 1),
                 revenue_365d=row["revenue_365d"],
                 previous_people=before.get(name) if previous else None,
-                campaigns=tuple(k for k, c in config.campaigns.items() if c.segment == name),
+                campaigns=tuple(campaigns),
+                destinations=tuple(dict.fromkeys(to for c in campaigns.values() for to in c.to)),
+                joins=last[name].joins if previous and name in last else None,
+                leaves=last[name].leaves if previous and name in last else None,
                 rule=one.where or " or ".join(one.references),
             )
         )
@@ -103,6 +119,7 @@ def rfm(now: Mapping[str, Any], previous: Mapping[str, Any]) -> people.RfmSummar
         frequency=people.RfmAxis.of("frequency", model["frequency"]),
         monetary=people.RfmAxis.of("monetary", model["monetary"]),
         cells=tuple(people.RfmCell(**cell) for cell in now["rfm"]["cells"]),
+        money=tuple(people.RfmMoney(**one) for one in now["rfm"]["money"]),
         groups=tuple(
             people.RfmGroup(
                 name=name,
