@@ -89,6 +89,7 @@ def _models(out: Console, models: ModelsView) -> None:
         models.personas,
         models.affinities,
         models.next_products,
+        models.uplifts,
     )
     if not any(named):
         return
@@ -123,6 +124,8 @@ def _models(out: Console, models: ModelsView) -> None:
         if ahead_of.goes_with:
             goes = ", ".join(ahead_of.goes_with)
             say(out, "·", "dim", f"goes with the last basket: {goes}", indent=6)
+    for uplift in models.uplifts:
+        out.print(Padding(subject(uplift.model, uplift.words), (0, 0, 0, 2)))
 
 
 def _points(part: float) -> str:

@@ -307,8 +307,63 @@ class AssociationModel(Section):
     refit: Refit = "with_training"
 
 
+class TrainOn(Section):
+    """The experiment that an uplift model learns from.
+
+    Attributes:
+        campaign: Its past arms, every epoch.
+        min_per_arm: People in each of the two arms whose windows have closed.
+        control: What treatment is compared with; None: no contact, where the campaign has it.
+    """
+
+    campaign: Name
+    min_per_arm: Annotated[StrictInt, Field(ge=200)] = 2000
+    control: Literal["no_contact", "business_as_usual"] | None = None
+
+
+class UpliftGates(Section):
+    """What must hold before an uplift model is used.
+
+    Attributes:
+        qini_ci_low_above: Low end of the interval of the Qini coefficient, in the metric's unit.
+        beats: Features that rank people by themselves; the best of them must be beaten.
+    """
+
+    qini_ci_low_above: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0
+    beats: Names = Field(default=("recency_days", "frequency", "monetary"), min_length=1)
+
+
+class UpliftModel(Section):
+    """What treatment brings of a person: for whom it makes a difference.
+
+    Attributes:
+        learner: ``two_model``: one forecast for each arm. ``x_learner``: for arms of very different
+            size. ``direct``: the effect itself.
+        algorithm: What it is built from; linear ones need fewer people.
+        train_on: The experiment.
+        metric: The outcome; the campaign's goal when the file names none.
+        eligible: Whom the model is about: a condition over features.
+        features: Inputs; all allowed ones when the file names none.
+    """
+
+    type: Literal["uplift"]
+    learner: Literal["two_model", "x_learner", "direct"] = "two_model"
+    algorithm: Literal["linear", "gradient_boosting"] = "linear"
+    train_on: TrainOn
+    metric: Name | None = None
+    eligible: Expression | None = None
+    features: Names = ()
+    publish_if: UpliftGates = UpliftGates()
+    refit: Refit = "with_training"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Every score of a person."""
+        return ("uplift", "percentile")
+
+
 Model = Annotated[
-    PropensityModel | ClvModel | ClusterModel | AffinityModel | AssociationModel,
+    PropensityModel | ClvModel | ClusterModel | AffinityModel | AssociationModel | UpliftModel,
     Field(discriminator="type"),
 ]
 """Any model but RFM."""

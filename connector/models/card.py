@@ -55,7 +55,8 @@ class ModelCard:
 
     Attributes:
         name: The model's name in the configuration.
-        kind: ``propensity``, ``clv``, ``cluster``, ``lda``, ``association``.
+        kind: ``propensity``, ``clv``, ``cluster``, ``lda``, ``association``,
+            ``uplift``.
         algorithm: The one that was chosen, such as ``gradient_boosting``.
         as_of: The instant of the newest data that it saw, aware UTC.
         n_people: People it was fitted on.

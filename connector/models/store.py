@@ -26,6 +26,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "clv_scores": ("connector.models.clv.scores", "ValueScores"),
     "cluster": ("connector.models.clusters", "ClusterModel"),
     "lda": ("connector.models.affinity", "AffinityModel"),
+    "uplift": ("connector.models.uplift", "UpliftModel"),
     "next_products": ("connector.models.pairs", "NextModel"),
 }
 """Kind -> where its class is; imported when such a model is read, for some imports are slow."""

@@ -35,6 +35,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "popularity": "best sellers",
         "own_favourites": "own favourites",
         "shuffled_features": "shuffled features",
+        "by_chance": "a ranking by chance",
     }
 )
 """Naive rules that a model is held against."""
@@ -47,6 +48,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "cluster": "personas",
         "lda": "affinity",
         "association": "next products",
+        "uplift": "uplift",
     }
 )
 
@@ -82,6 +84,14 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "prediction_strength": "prediction strength",
         "start_agreement": "agreement of two starts",
         "log_likelihood": "log likelihood of an item",
+        "qini": "Qini coefficient",
+        "qini_low": "Qini, low end of its interval",
+        "qini_high": "Qini, high end of its interval",
+        "effect": "what treatment brings a person",
+        "effect_top_fifth": "what it brings the best fifth",
+        "effect_bottom_fifth": "what it brings the lowest fifth",
+        "n_treated": "people treated",
+        "n_control": "people in control",
     }
 )
 """Measures; one that is not listed goes by its own name."""
@@ -93,6 +103,7 @@ BETTER: Mapping[str, str] = MappingProxyType(
         "silhouette": "higher is better",
         "perplexity": "lower is better",
         "hit_rate": "higher is better",
+        "qini": "higher is better",
     }
 )
 
@@ -101,6 +112,9 @@ _SHARES = frozenset(
 )
 _FINE = frozenset(
     {"auc", "average_precision", "brier", "calibration_in_the_large", "log_loss", "log_likelihood"}
+)
+_SMALL = frozenset(
+    {"qini", "qini_low", "qini_high", "effect", "effect_top_fifth", "effect_bottom_fifth"}
 )
 _AMOUNTS = frozenset({"mae", "rmse"})
 _WHOLE = frozenset({"k", "topics"})
@@ -131,6 +145,9 @@ def figure(name: str, value: float, currency: str = "") -> str:
         return f"{amount}{NBSP}{currency}" if currency else amount
     if name in _WHOLE or name.startswith("n_"):
         return count(value)
+    if name in _SMALL:
+        # In the unit of the model's metric: a share of a per cent, or a sum of money.
+        return minus(f"{value:.3g}")
     if name == "perplexity":
         return f"{value:,.1f}"
     digits = 3 if name in _FINE else 2

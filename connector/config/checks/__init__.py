@@ -35,6 +35,7 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     features.mutable_columns_are_mapped,
     models.predictions_are_whole,
     models.products_are_mapped,
+    models.uplift_learns_from_an_experiment,
     segments.rfm_grid_is_covered,
     segments.segments_lead_somewhere,
     segments.priority_lists_are_orders,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from connector.config.activation import Campaign, Destination
 from connector.config.checks.draft import Draft
-from connector.config.models import ClvModel, PropensityModel
+from connector.config.models import ClvModel, PropensityModel, UpliftModel
 from connector.config.problems import KeyPath, Problem, nearest, shown
 from connector.config.root import Config
 from connector.config.schema_problems import keys_at
@@ -176,7 +176,7 @@ def _score(draft: Draft, path: KeyPath, value: str) -> Iterator[Problem]:
     model = dict(draft.config.models.named()).get(name)
     if value.startswith(RFM):
         yield from draft.unknown(path, "RFM column", column, RFM_COLUMNS)
-    elif isinstance(model, PropensityModel | ClvModel):
+    elif isinstance(model, PropensityModel | ClvModel | UpliftModel):
         yield from draft.unknown(path, f"output of model {name}", column, model.scores)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from connector.config.checks.draft import Draft
-from connector.config.models import AssociationModel, PropensityModel
+from connector.config.models import AssociationModel, PropensityModel, UpliftModel
 from connector.config.problems import KeyPath, Problem
 from connector.config.values import duration_text
+from connector.domain import Arm
 
 
 def predictions_are_whole(draft: Draft) -> Iterator[Problem]:
@@ -32,6 +33,37 @@ def predictions_are_whole(draft: Draft) -> Iterator[Problem]:
             configured = tuple(table for table, _ in draft.config.tables.items())
             yield from draft.unknown(
                 (*path, "predict", "event"), "configured table", predict.event, configured
+            )
+
+
+def uplift_learns_from_an_experiment(draft: Draft) -> Iterator[Problem]:
+    """The campaign of an uplift model exists and has an arm to compare with; so does the metric."""
+    metrics = (*draft.config.metrics, *draft.names("metrics"))
+    for name, model in draft.config.models.named():
+        if not isinstance(model, UpliftModel):
+            continue
+        path: KeyPath = ("models", name, "train_on", "campaign")
+        known, source = draft.names("campaigns"), model.train_on.campaign
+        yield from draft.unknown(path, "campaign", source, known)
+        if model.metric is not None:
+            yield from draft.unknown(
+                ("models", name, "metric"), "metric", model.metric, tuple(dict.fromkeys(metrics))
+            )
+        campaign = draft.config.campaigns.get(source)
+        if campaign is None:
+            continue
+        held = {arm.value for arm, share in campaign.arms.items() if share} - {Arm.TREATMENT.value}
+        if not held:
+            yield draft.problem(
+                path,
+                f"campaign {source} treats everybody, so nothing can be learned of its effect",
+                hint="Keep a share of its people as no_contact or business_as_usual.",
+            )
+        elif model.train_on.control not in (None, *held):
+            yield draft.problem(
+                ("models", name, "train_on", "control"),
+                f"campaign {source} has no arm {model.train_on.control}",
+                allowed=" or ".join(sorted(held)),
             )
 
 

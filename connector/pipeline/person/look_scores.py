@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from connector.models.reasons import LEAST_POINTS, reasons
-from connector.numbers import money, percent, several
+from connector.numbers import minus, money, percent, several
 from connector.pipeline.person.scored_person import (
     AffinityView,
     Driver,
@@ -18,6 +18,7 @@ from connector.pipeline.person.scored_person import (
     NextView,
     PersonaView,
     PropensityView,
+    UpliftView,
     ValueView,
 )
 from connector.pipeline.person.subject import Subject
@@ -58,6 +59,7 @@ class ScoreLook(Subject):
             "cluster": self._persona,
             "lda": self._affinity,
             "association": self._next,
+            "uplift": self._uplift,
         }
         for name, settings in self.config.models.named():
             made.setdefault(settings.type, []).append(looks[settings.type](name))
@@ -67,6 +69,7 @@ class ScoreLook(Subject):
             personas=tuple(made.get("cluster", ())),
             affinities=tuple(made.get("lda", ())),
             next_products=tuple(made.get("association", ())),
+            uplifts=tuple(made.get("uplift", ())),
         )
 
     def _scores(self, name: str) -> dict[str, Any]:
@@ -247,6 +250,26 @@ class ScoreLook(Subject):
             items=items,
             reason=score["reason"],
             goes_with=tuple(str(beside).split(SEPARATOR)) if beside else (),
+        )
+
+    # ------------------------------------------------------------------ uplift
+    def _uplift(self, name: str) -> UpliftView:
+        model: Any = self.found.scores.models.get(name)
+        if model is None:
+            return UpliftView(name, NO_MODEL)
+        score = self._scores(name)
+        uplift, percentile = score.get("uplift"), score.get("percentile")
+        if uplift is None or percentile is None:
+            return UpliftView(name, NOT_ABOUT)
+        amount = minus(f"{float(uplift):+.3g}")
+        return UpliftView(
+            model=name,
+            words=(
+                f"{model.campaign} is expected to bring {amount} {model.unit} in {model.metric},"
+                f" more than for {int(percentile)} % of people."
+            ),
+            uplift=float(uplift),
+            percentile=int(percentile),
         )
 
 

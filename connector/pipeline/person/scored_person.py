@@ -139,6 +139,23 @@ class NextView:
 
 
 @dataclass(frozen=True, slots=True)
+class UpliftView:
+    """What treatment is expected to bring of a person.
+
+    Attributes:
+        model: Its name.
+        words: In a sentence.
+        uplift: In the unit of the model's metric; None where there is none.
+        percentile: Share of the training people whose uplift is smaller, in per cent.
+    """
+
+    model: str
+    words: str
+    uplift: float | None = None
+    percentile: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsView:
     """Everything that the models of the file say of one person, in its order."""
 
@@ -147,3 +164,4 @@ class ModelsView:
     personas: tuple[PersonaView, ...] = ()
     affinities: tuple[AffinityView, ...] = ()
     next_products: tuple[NextView, ...] = ()
+    uplifts: tuple[UpliftView, ...] = ()

@@ -15,6 +15,7 @@ from connector.errors import ConfigError
 from connector.features.build import FeatureMeta
 from connector.features.inputs import InputRules, allowed_inputs
 from connector.models.rfm import RfmModel
+from connector.pipeline.scoring.past_arms import PastArms, nobody
 from connector.ports import Warehouse
 from connector.warehouse.dialect import ExpressionError, parse_condition
 from connector.warehouse.render import literal, quote
@@ -39,6 +40,7 @@ class ScoringContext:
         rules: Which features may be inputs of a model.
         rfm: Today's cut points.
         documents: Models in use so far, as they are stored: one may read another.
+        past_arms: Campaign -> who was in which of its arms.
         progress: Told what goes on.
     """
 
@@ -50,6 +52,7 @@ class ScoringContext:
     rules: InputRules
     rfm: RfmModel
     documents: dict[str, str] = field(default_factory=dict)
+    past_arms: Callable[[str], PastArms] = nobody
     progress: Callable[[str], None] = lambda _what: None
 
     def rng(self, model: str) -> np.random.Generator:

@@ -81,5 +81,6 @@ _MODULES: Mapping[str, str] = {
     "cluster": "personas",
     "lda": "affinity",
     "association": "pairs",
+    "uplift": "uplift",
 }
 """Type in the file -> module of this package."""

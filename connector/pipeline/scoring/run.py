@@ -34,7 +34,7 @@ TRY_AGAIN = timedelta(days=7)
 REFUSED = ":refused"
 """After a model's name: its last version that was not published, kept for its card alone."""
 
-ORDER = ("lda", "association", "cluster", "clv", "propensity")
+ORDER = ("lda", "association", "cluster", "clv", "propensity", "uplift")
 """Kinds in the order that they run in: later ones may read the scores of earlier ones."""
 
 

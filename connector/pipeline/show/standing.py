@@ -137,6 +137,7 @@ _MEASURES: Mapping[str, tuple[str, bool]] = {
     "lda": ("perplexity", False),
     "association": ("hit_rate", True),
     "next_products": ("hit_rate", True),
+    "uplift": ("qini", True),
 }
 """Kind of a card -> the measure that it is known by, and whether more of it is better."""
 

@@ -29,6 +29,7 @@ from connector.pipeline.scoring.grid import (
     migration,
     previous_groups,
 )
+from connector.pipeline.scoring.past_arms import read_past_arms
 from connector.pipeline.scoring.run import Scores, score_models
 from connector.pipeline.understand import featuring
 from connector.pipeline.understand.opening import RESULTS, Workspace
@@ -216,6 +217,7 @@ def _first_act(
         features_at=features_at,
         rules=featuring.input_rules(config, chosen.packs),
         rfm=model,
+        past_arms=lambda campaign: read_past_arms(state, campaign),
         progress=progress,
     )
     given = None if looking_back is None else looking_back.context.documents

@@ -34,7 +34,13 @@ RESERVED = frozenset(
         *("withdrawn_addresses", "excluded_addresses", "refused"),
         *("scored", "segment_members", "assignments", "clean_customers", "clean_orders"),
         *("clean_products", "clean_events", "clean_tickets", "clean_social", "clean_loyalty"),
-        *("known_segments", "segment_progress", "training_labels", "training_rfm"),
+        *(
+            "known_segments",
+            "segment_progress",
+            "training_labels",
+            "training_rfm",
+            "training_units",
+        ),
         *("clean_items", "rfm_scores", "rfm_history", "candidates", "arms", "changes", "reach"),
     }
 )
