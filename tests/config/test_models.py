@@ -88,12 +88,12 @@ CASES = [
     (
         "type: clv",
         "type: clw",
-        "shop.yaml:43: models.clv_365d.type: found 'clw'; allowed: type: propensity | clv | cluster | lda | association. Did you mean 'clv'?",
+        "shop.yaml:43: models.clv_365d.type: found 'clw'; allowed: type: propensity | clv | cluster | lda | association | uplift. Did you mean 'clv'?",
     ),
     (
         "    type: clv\n",
         "",
-        "shop.yaml:42: models.clv_365d.type: is missing; allowed: type: propensity | clv | cluster | lda | association.",
+        "shop.yaml:42: models.clv_365d.type: is missing; allowed: type: propensity | clv | cluster | lda | association | uplift.",
     ),
     (
         "k: 4-8",
