@@ -12,15 +12,16 @@ from tests.features.world import ALL, by_customer, prepare
 from tests.profiles.tables import AS_OF
 
 
-def features(warehouse):
-    prepare(warehouse, random_shop(6))
+def features(warehouse, seed):
+    prepare(warehouse, random_shop(seed))
     build_features(warehouse, ALL, as_of=AS_OF)
     return by_customer(warehouse)
 
 
-def test_every_feature_is_the_same_on_postgres(postgres_server):
+@pytest.mark.parametrize("seed", [6, 19])
+def test_every_feature_is_the_same_on_postgres(postgres_server, seed):
     with PostgresWarehouse(postgres_server) as postgres, DuckDBWarehouse() as duckdb:
-        found, wanted = features(postgres), features(duckdb)
+        found, wanted = features(postgres, seed), features(duckdb, seed)
     assert found.keys() == wanted.keys()
     for person, row in wanted.items():
         for name, value in row.items():

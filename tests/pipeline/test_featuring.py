@@ -10,7 +10,9 @@ from connector.config import InvalidConfigError, parse_config
 from connector.domain import Level
 from connector.features.build import build_features
 from connector.features.catalogue import BASE
-from connector.pipeline.understand import featuring
+from connector.models.groups import DEFAULT_GROUPS
+from connector.models.rfm import RfmSpec
+from connector.pipeline.understand import featuring, segmenting
 from connector.warehouse.duckdb import DuckDBWarehouse
 from tests.config.shop import ENVIRON, MINIMAL
 from tests.features.world import by_customer, event, order, prepare, properties, shop
@@ -152,6 +154,17 @@ def test_earlier_instants_see_what_was_known_then():
     assert (today["sessions_90d"], earlier["sessions_90d"]) == (0, 0)
 
 
+def test_no_segment_is_formed_by_what_may_only_describe():
+    rule = MINIMAL.replace("{from: rfm.champions}", '{where: "orders_30d >= 2 and age_years > 60"}')
+    columns = {"profile_id": "VARCHAR", "orders_30d": "BIGINT", "age_years": "BIGINT"}
+    spec = RfmSpec(groups=DEFAULT_GROUPS)
+    free = parse_config(rule, ENVIRON, name="shop.yaml")
+    assert [one.name for one in segmenting.compiled(free, columns, spec, {})]
+    kept = parse_config(rule + "features: {report_only: [age_years]}\n", ENVIRON, name="shop.yaml")
+    with pytest.raises(InvalidConfigError, match=r"where: age_years may describe a segment, but"):
+        segmenting.compiled(kept, columns, spec, {})
+
+
 def test_a_segment_that_stands_in_for_an_attribute_is_told():
     rng = np.random.default_rng(2)
     n = 3_000
@@ -172,6 +185,11 @@ def test_a_segment_that_stands_in_for_an_attribute_is_told():
         outcomes = ["m.score", "m.name"]
         (told,) = featuring.proxy_findings(config, warehouse, outcomes, ["men", "any"])
         unlisted = parse_config(TEXT + "features: {deny: [], report_only: []}\n", ENVIRON)
+        assert featuring.proxy_findings(unlisted, warehouse, outcomes, ["men", "any"]) == []
+        # What a person is is looked at unasked; a file that names attributes means those.
+        warehouse.load("clean_customers", pa.table({"customer_id": ids, "country": gender}))
+        (unasked,) = featuring.proxy_findings(config, warehouse, outcomes, ["men", "any"])
+        assert "stands in for country" in unasked.message
         assert featuring.proxy_findings(unlisted, warehouse, outcomes, ["men", "any"]) == []
     assert told.level is Level.WARNING
     assert told.subject == "segments.men"

@@ -259,20 +259,27 @@ def outcomes(meanings: Mapping[str, FeatureMeta], labels: Mapping[str, Sequence[
     ]
 
 
+DESCRIBES = ("birth_year", "country", "city")
+"""Attributes of a person that a segment or score is compared with where the file names none."""
+
+
 def proxy_findings(
     config: Config, warehouse: Warehouse, scores: Sequence[str], segments: Sequence[str]
 ) -> list[Finding]:
     """Warnings for segments and scores that stand in for an attribute that may not form them.
 
     Args:
-        config: Its ``deny`` and ``report_only`` name the attributes; those that the customers'
-            table maps are looked at.
+        config: Its ``deny`` and ``report_only`` name the attributes; a file without
+            ``report_only`` means :data:`DESCRIBES`. Those that the customers' table maps are
+            looked at.
         warehouse: Holds ``scored``, ``profiles``, ``clean_customers`` and ``segment_members``.
         scores: Columns of ``scored``: labels and scores of models.
         segments: Names of segments.
     """
     known = warehouse.columns("clean_customers")
-    shut = dict.fromkeys((*config.features.deny, *config.features.report_only))
+    told = "report_only" in config.features.model_fields_set
+    describes = config.features.report_only if told else DESCRIBES
+    shut = dict.fromkeys((*config.features.deny, *describes))
     attributes = [name for name in shut if name in known]
     if not attributes or not (scores or segments):
         return []

@@ -42,8 +42,16 @@ def compiled(
     for one in specs.segment_specs(config):
         # One at a time first, so that an error names the line of its own rule.
         if one.where is not None:
-            with located(config, f"segments.{one.name}.where"):
-                compile_segments([one], columns=columns, domains=domains)
+            path = f"segments.{one.name}.where"
+            with located(config, path):
+                (segment,) = compile_segments([one], columns=columns, domains=domains)
+            kept = sorted(set(config.features.report_only) & set(segment.columns))
+            if kept:
+                raise config.config_error(
+                    path,
+                    f"{kept[0]} may describe a segment, but not form it",
+                    "Take it out of the rule, or out of features.report_only.",
+                )
     with located(config, "segments"):
         return compile_segments(specs.segment_specs(config), columns=columns, domains=references)
 
