@@ -1,4 +1,4 @@
-"""Spark in local mode computes every feature pack, scores and macros as DuckDB does, row by row.
+"""Spark in local mode computes features, scores, segments and macros as DuckDB does, row by row.
 
 Spark brings Java and 400 MB, and warns about the pandas that we use, so it has an environment of
 its own: ``make spark`` makes it and runs this test. Without it the test is skipped.
@@ -22,11 +22,15 @@ import pytest
 
 from connector.features.build import build_features, features_sql, levels_sql
 from connector.features.pack import Level, Rows
+from connector.models import rfm
+from connector.models.groups import DEFAULT_GROUPS
+from connector.segments.rules import SegmentSpec, compile_segments
 from connector.warehouse.duckdb import DuckDBWarehouse
 from connector.warehouse.render import quote, render
 from tests.features.test_reference import random_shop
 from tests.features.world import ALL, prepare
 from tests.profiles.tables import AS_OF
+from tests.warehouse.fitted import cluster_model, linear_model, load, people
 from tests.warehouse.test_engines_agree import CHARACTERS, MOMENTS, NUMBERS, TEXTS
 
 VARIABLE = "LIFTLINE_SPARK_PYTHON"
@@ -108,6 +112,55 @@ def test_every_feature_is_the_same(tmp_path: Path) -> None:
         or isinstance(value, Decimal) != isinstance(found[person][name], Decimal)
     }
     assert not wrong
+
+
+def test_every_score_and_segment_is_the_same(tmp_path: Path) -> None:
+    """RFM, a linear forecast, clusters and the rules over all three."""
+    frame = people(9).assign(frequency=lambda f: f["orders"], recency_days=lambda f: f["recency"])
+    frame["monetary"], frame["lifetime_orders"] = frame["spend"], frame["orders"]
+    forecast, groups = linear_model("isotonic"), cluster_model()
+    rules = [
+        SegmentSpec("likely", where='"buys.probability" >= 0.4 and "buys.percentile" > 50'),
+        SegmentSpec("mixed", where="\"groups.name\" = 'it''s' or \"rfm.group\" = 'champions'"),
+        SegmentSpec("far", where='"groups.is_outlier" or (spend > 100.5 and orders % 2 = 1)'),
+    ]
+    with DuckDBWarehouse() as duck:
+        load(duck, frame)
+        cuts = rfm.fit(duck, rfm.RfmSpec(groups=DEFAULT_GROUPS), as_of=AS_OF)
+        statements = {
+            "rfm_scores": cuts.predict_sql(),
+            "buys_scores": str(forecast.predict_sql()),
+            "group_scores": str(groups.predict_sql("features")),
+        }
+        picks = [
+            *("f.spend AS spend", "f.orders AS orders", 'r."rfm.group" AS "rfm.group"'),
+            *(f'b.{c} AS "buys.{c}"' for c in ("probability", "percentile")),
+            *(f'g.{c} AS "groups.{c}"' for c in ("name", "is_outlier")),
+        ]
+        statements["scored"] = (
+            f"SELECT f.profile_id AS profile_id, {', '.join(picks)} FROM features AS f"
+            " LEFT JOIN rfm_scores AS r ON r.profile_id = f.profile_id"
+            " LEFT JOIN buys_scores AS b ON b.profile_id = f.profile_id"
+            " LEFT JOIN group_scores AS g ON g.profile_id = f.profile_id"
+        )
+        for name, sql in statements.items():
+            duck.create_table_as(name, sql)
+        segments = compile_segments(rules, columns=duck.columns("scored"), domains={})
+        for segment in segments:
+            statements[f"in_{segment.name}"] = segment.members_sql("scored")
+            duck.create_table_as(f"in_{segment.name}", segment.members_sql("scored"))
+        wanted = {
+            name: by_id(duck.batches(f"SELECT * FROM {name}").read_all(), "profile_id")
+            for name in statements
+        }
+        made = spark(tmp_path, duck, ["features"], statements, list(statements))
+    for name, table in made.items():
+        found = by_id(table, "profile_id")
+        assert 0 < len(wanted[name]) == len(found), name
+        for person, row in wanted[name].items():
+            for column, value in row.items():
+                exact = pytest.approx(value, abs=1e-9) if isinstance(value, float) else value
+                assert found[person][column] == exact, (name, person, column)
 
 
 CASES: dict[str, tuple[pa.Array, tuple[str, ...]]] = {
