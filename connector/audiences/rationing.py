@@ -49,6 +49,9 @@ def ration(
 ) -> bool:
     """Have everybody wait whom the budgets do not reach.
 
+    Relation made: ``cutoffs(campaign, worth, profile_id)``: the first in each ranking whom the
+    money does not reach, where there is somebody.
+
     Args:
         con: The workspace after :func:`connector.plan.diff.build_changes`.
         rations: The budgets; a campaign is in one of them at most.
@@ -57,6 +60,9 @@ def ration(
     Returns:
         Whether somebody waits; then ``want_memberships`` and all that follows is out of date.
     """
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE cutoffs(campaign TEXT, worth DOUBLE, profile_id TEXT)"
+    )
     specs = {one.name: one for one in campaigns if one.active and one.rank_by}
     rations = [one for one in rations if any(name in specs for name in one.campaigns)]
     if not rations:
@@ -80,6 +86,10 @@ def ration(
         WHERE candidates.campaign = k.campaign AND candidates.profile_id = k.profile_id
           AND candidates.blocked IS NULL AND k.place > r.n
         """
+    )
+    con.execute(
+        "INSERT INTO cutoffs SELECT k.campaign, k.worth, k.profile_id FROM ranked k"
+        " JOIN reached r ON r.campaign = k.campaign WHERE k.place = r.n + 1"
     )
     found = con.execute(
         f"SELECT count(*) FROM candidates WHERE blocked = '{OVER_BUDGET}'"

@@ -247,10 +247,19 @@ class Plan:
     header: Header
 
     def side_table(self, name: str) -> pa.Table:
-        """One of :data:`SIDE_TABLES`."""
+        """One of :data:`SIDE_TABLES`.
+
+        Raises:
+            PlanError: The plan has none; an older version made it.
+        """
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.folder / f"{name}.parquet")
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            raise PlanError(
+                f"the plan in {self.folder} has no {path.name}.", hint="Make the plan again."
+            )
+        return pq.read_table(path)
 
     def totals(self) -> dict[tuple[str, int], int]:
         """Changes of each destination and stage, where there are any."""
@@ -282,15 +291,15 @@ class Plan:
             )
 
 
-SIDE_TABLES = ("released", "held", "new_arms", "labels", "segment_state")
+SIDE_TABLES = ("released", "held", "new_arms", "would_send", "labels", "segment_state")
 """What apply writes to the state beside the changes themselves."""
 
 
 def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> Plan:
     """Write the plan's files, readable by their owner only.
 
-    Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``new_labels``,
-        ``new_segment_state``.
+    Relations read: ``changes``, ``released``, ``held``, ``new_arms``, ``would_send``,
+        ``new_labels``, ``new_segment_state``.
     """
     import pyarrow.parquet as pq
 
@@ -300,6 +309,7 @@ def write_plan(con: duckdb.DuckDBPyConnection, folder: Path, header: Header) -> 
         "released": "FROM released",
         "held": "FROM held",
         "new_arms": "FROM new_arms",
+        "would_send": "FROM would_send",
         "labels": "FROM new_labels",
         "segment_state": "FROM new_segment_state",
     }

@@ -151,6 +151,19 @@ arm_shares = sa.Table(
     sa.Column("share", sa.Float, nullable=False),
 )
 
+would_send = sa.Table(
+    "would_send",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("profile_id", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, primary_key=True),  # when the plan decided, one instant for all arms
+    sa.Column("arm", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),  # yes | no
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),  # why no
+    sa.Column("run_id", sa.Text, nullable=False),
+)
+
 audiences = sa.Table(
     "audiences",
     metadata,

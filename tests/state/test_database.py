@@ -64,6 +64,34 @@ def test_a_database_of_the_first_release_is_upgraded(tmp_path: Path) -> None:
         state.close()
 
 
+def test_assignments_and_plans_survive_the_upgrade_to_ghost_sends(tmp_path: Path) -> None:
+    config = Config()
+    scripts = Path(database.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(scripts))
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'state.db'}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    kept = {
+        "assignments": ("c", 1, "p", "no_contact", 7, "t", "v", "r"),
+        "plans": ("plan-1", "t", "t", "d", "planned", "seal"),
+        "arm_shares": ("c", 1, "v", "no_contact", 0.1),
+    }
+    with engine.begin() as connection:
+        for name, row in kept.items():
+            marks = ", ".join("?" * len(row))
+            connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", row)
+    engine.dispose()
+    state = State.open(tmp_path)
+    tables = state.arrow({name: f"SELECT * FROM {name}" for name in (*kept, "would_send")})
+    for name, row in kept.items():
+        assert tuple(tables[name].to_pylist()[0].values()) == row
+    assert tables["would_send"].num_rows == 0
+    with state.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "0005"
+    state.close()
+
+
 @pytest.mark.parametrize("version", [None, "0001"])
 def test_an_upgrade_that_is_cut_off_is_begun_anew(tmp_path: Path, version: str | None) -> None:
     if version is not None:

@@ -26,6 +26,7 @@ from connector.plan.seal import seal
 from connector.ports import DefinesFields, Destination
 from connector.push import DestinationPush, DestinationReport
 from connector.state.database import State
+from connector.state.experiments import ExperimentLog
 from connector.state.journal import Journal
 from connector.state.ledger import Ledger
 
@@ -168,13 +169,17 @@ def _carry_out(
     journal = Journal(state)
     header = plan.header
     if not held:
-        # Every assignment is on record before the first push, and kept whatever happens next.
+        # Every assignment, and of every arm who would be sent something, is on record before the
+        # first push, and kept whatever happens next.
         journal.log_shares(_shares(activation, header), config_version=header.config_digest)
         journal.log_arms(
             plan.side_table("new_arms"),
             run_id=run_id,
             config_version=header.config_digest,
             planned_at=header.created_at,
+        )
+        ExperimentLog(state).log_decisions(
+            plan.side_table("would_send"), run_id=run_id, at=header.created_at
         )
     totals = plan.totals()
     was_held = journal.plan_status(header.plan_id) == "held"

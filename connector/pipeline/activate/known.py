@@ -41,6 +41,8 @@ def load_state(
         con.unregister("incoming")
     if "st_raw_assignments" in chosen:
         _resolve_assignments(con)
+    if "st_raw_sends" in chosen:
+        _resolve_sends(con)
 
 
 def _read(table: str, column: str) -> str:
@@ -50,7 +52,7 @@ def _read(table: str, column: str) -> str:
     is not.
     """
     nullable = schema.metadata.tables[table].c[column].nullable
-    return f"coalesce({column}, '') AS {column}" if nullable else column
+    return f"coalesce({column}, '') AS {column}" if nullable else f'"{column}"'
 
 
 def _cast(table: str, column: str) -> str:
@@ -58,8 +60,8 @@ def _cast(table: str, column: str) -> str:
     spec = schema.metadata.tables[table].c[column]
     if isinstance(spec.type, sa.Integer):
         return f"CAST({column} AS BIGINT) AS {column}"
-    text = f"CAST({column} AS TEXT)"
-    return f"nullif({text}, '') AS {column}" if spec.nullable else f"{text} AS {column}"
+    text = f'CAST("{column}" AS TEXT)'
+    return f"nullif({text}, '') AS {column}" if spec.nullable else f'{text} AS "{column}"'
 
 
 def _resolve_assignments(con: duckdb.DuckDBPyConnection) -> None:
@@ -89,6 +91,20 @@ def _resolve_assignments(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _resolve_sends(con: duckdb.DuckDBPyConnection) -> None:
+    """Everybody's last ghost-send decision, under the present profile id."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE st_would_send AS
+        SELECT s.campaign, s.epoch, coalesce(m.into_profile_id, s.profile_id) AS profile_id,
+            arg_max(s.decision, (s."at", s.profile_id)) AS decision,
+            arg_max(s.reason, (s."at", s.profile_id)) AS reason
+        FROM st_raw_sends s LEFT JOIN st_merges m ON m.from_profile_id = s.profile_id
+        GROUP BY 1, 2, 3
+        """
+    )
+
+
 _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "st_records": (
         "records",
@@ -109,6 +125,9 @@ _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "st_labels": ("labels", ("model", "profile_id", "label")),
     "st_raw_assignments": (
         "assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")
+    ),
+    "st_raw_sends": (
+        "would_send", ("campaign", "epoch", "profile_id", "at", "decision", "reason")
     ),
 }  # fmt: skip
 """Relation of the workspace -> state table and the columns that planning reads."""

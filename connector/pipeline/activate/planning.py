@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector import holdouts
-from connector.audiences import desired, eligibility, rationing, reach
+from connector.audiences import desired, eligibility, rationing, reach, sends
 from connector.audiences.specs import load_specs
 from connector.domain import Stage
 from connector.pipeline.activate import notes
@@ -82,6 +82,12 @@ def make_plan(
     _build_changes(con, activation, inspection.unreadable)
     if rationing.ration(con, activation.rations, activation.campaigns):
         _build_changes(con, activation, inspection.unreadable)
+    sends.build_would_send(
+        con,
+        activation.campaigns,
+        global_holdout=activation.global_draw.campaign if activation.global_draw else None,
+        unreadable=inspection.unreadable,
+    )
     _build_advances(con, activation, as_of=as_of)
 
     capabilities = {name: d.capabilities for name, d in activation.destinations.items()}
