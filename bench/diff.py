@@ -177,7 +177,7 @@ def compare(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"diff": race(lambda: build_changes(con), lambda: join(con), ROUNDS)}
     # More changes, as on the day of a first run, so that there is something to write.
     con.execute("CREATE OR REPLACE TEMP TABLE changes AS SELECT c.* FROM changes c, range(10)")
-    for name in ("new_arms", "new_labels", "new_segment_state"):
+    for name in ("new_arms", "would_send", "new_labels", "new_segment_state"):
         con.execute(f"CREATE TEMP TABLE {name}(profile_id TEXT)")
     target = folder / "copy.parquet"
     copy = f"COPY (FROM changes ORDER BY {ORDER}) TO '{target}' (FORMAT parquet)"
