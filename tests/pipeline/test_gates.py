@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,9 @@ import sqlalchemy as sa
 
 from connector.config import Config, load_config
 from connector.domain import Arm
-from connector.lift.health import Intake, sample_ratio
-from connector.pipeline.prove.gates import GATES, GateCounts, contamination, read_gates
+from connector.errors import LedgerError
+from connector.lift.health import Gate, gate_ratios
+from connector.pipeline.prove.gates import GateCounts, contamination, read_gates
 from connector.state import schema
 from connector.state.database import State, utc_text
 from connector.warehouse.duckdb import DuckDBWarehouse
@@ -82,13 +84,10 @@ def people(warehouse: DuckDBWarehouse, ids: pd.Series) -> None:
     warehouse.load("profiles", pa.table({"profile_id": list(ids)}))
 
 
-def splits(counts: GateCounts) -> dict[str, bool]:
-    """Gate -> whether the split alarms."""
-    found = {}
-    for gate in GATES:
-        arms = {Arm(arm): n for arm, n in getattr(counts, gate)["v1"].items()}
-        found[gate] = sample_ratio([Intake(SHARES, arms)]).alarm
-    return found
+def alarms(counts: GateCounts) -> set[str]:
+    """The gates whose split alarms."""
+    ratios = gate_ratios(counts.intakes({"v1": SHARES}))
+    return {gate.value for gate, ratio in ratios.items() if ratio.alarm}
 
 
 def test_whole_arms_pass_every_gate(state, warehouse):
@@ -97,8 +96,8 @@ def test_whole_arms_pass_every_gate(state, warehouse):
     people(warehouse, log.profile_id)
     (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
     wanted = {"v1": log.arm.value_counts().to_dict()}
-    assert [getattr(counts, gate) for gate in GATES] == [wanted] * 4
-    assert splits(counts) == dict.fromkeys(GATES, False)
+    assert counts.counts == dict.fromkeys(Gate, wanted)
+    assert not alarms(counts)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +115,9 @@ def test_a_filter_on_one_arm_only_trips_the_gate_behind_it(state, warehouse, gat
     (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
     # Who may not be sent anything is past neither of the two gates of the ghost-send log.
     behind = {"eligible": {"eligible", "would_send"}}.get(gate, {gate})
-    assert {name for name, alarm in splits(counts).items() if alarm} == behind
+    assert alarms(counts) == behind
     kept = log[~hit].arm.value_counts().to_dict()
-    assert getattr(counts, gate) == {"v1": kept}
+    assert counts.counts[Gate(gate)] == {"v1": kept}
 
 
 def test_the_same_filter_on_both_arms_trips_nothing(state, warehouse):
@@ -129,8 +128,8 @@ def test_the_same_filter_on_both_arms_trips_nothing(state, warehouse):
     write(state, assignments=log, would_send=sent)
     people(warehouse, log.profile_id[~hit])
     (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
-    assert not any(splits(counts).values())
-    assert sum(counts.would_send["v1"].values()) == (~hit).sum()
+    assert not alarms(counts)
+    assert sum(counts.counts[Gate.WOULD_SEND]["v1"].values()) == (~hit).sum()
 
 
 def test_an_arm_that_lost_everybody_alarms(state, warehouse):
@@ -140,10 +139,8 @@ def test_an_arm_that_lost_everybody_alarms(state, warehouse):
     write(state, assignments=log, would_send=sent)
     people(warehouse, log.profile_id[log.arm == "treatment"])
     (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
-    assert counts.eligible == {"v1": {"treatment": (log.arm == "treatment").sum()}}
-    assert splits(counts) == {
-        "assigned": False, "eligible": True, "would_send": True, "joined": True
-    }  # fmt: skip
+    assert counts.counts[Gate.ELIGIBLE] == {"v1": {"treatment": (log.arm == "treatment").sum()}}
+    assert alarms(counts) == {"eligible", "would_send", "joined"}
 
 
 def test_once_sent_is_past_the_gate_whatever_happens_later(state, warehouse):
@@ -154,7 +151,7 @@ def test_once_sent_is_past_the_gate_whatever_happens_later(state, warehouse):
     write(state, assignments=log, would_send=pd.concat([decided(log), later]))
     people(warehouse, log.profile_id)
     (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
-    assert not any(splits(counts).values())
+    assert not alarms(counts)
 
 
 def test_people_of_before_the_log_are_in_the_first_gate_and_the_last(state, warehouse):
@@ -170,9 +167,13 @@ def test_people_of_before_the_log_are_in_the_first_gate_and_the_last(state, ware
     )
     people(warehouse, pd.concat([old, new]).profile_id)
     (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
-    assert sum(counts.assigned["v1"].values()) == sum(counts.joined["v1"].values()) == 2 * N
-    assert counts.would_send == {"v1": new.arm.value_counts().to_dict()}
-    assert not any(splits(counts).values())
+    assert (
+        sum(counts.counts[Gate.ASSIGNED]["v1"].values())
+        == sum(counts.counts[Gate.JOINED]["v1"].values())
+        == 2 * N
+    )
+    assert counts.counts[Gate.WOULD_SEND] == {"v1": new.arm.value_counts().to_dict()}
+    assert not alarms(counts)
 
 
 def test_each_epoch_and_each_version_is_counted_by_itself(state, warehouse):
@@ -185,7 +186,7 @@ def test_each_epoch_and_each_version_is_counted_by_itself(state, warehouse):
     people(warehouse, first.profile_id)
     found = read_gates(state, warehouse, as_of=AS_OF)
     assert list(found) == [("winback", 1), ("winback", 2)]
-    assert found["winback", 2].assigned == {
+    assert found["winback", 2].counts[Gate.ASSIGNED] == {
         version: rows.arm.value_counts().to_dict()
         for version, rows in second.groupby("config_version")
     }
@@ -272,6 +273,7 @@ def test_contamination_is_what_pandas_counts(state, warehouse, config):
         {"winback": "winback", "WINBACK": "winback", "vip": "vip", "gated | vip | treatment": "vip"}
     )
     assert list(found) == [(EVERYONE, 1), ("vip", 1), ("winback", 1), ("winback", 2)]
+    seen: set[str] = set()
     for (name, epoch), told in found.items():
         mine = log[(log.campaign == name) & (log.epoch == epoch)]
         first = mine.sort_values(["at", "profile_id"]).groupby("who").arm.first()
@@ -294,18 +296,32 @@ def test_contamination_is_what_pandas_counts(state, warehouse, config):
         )
         mailed = set(sent[of.isin(spoilers) & in_time].profile_id) & held
         reached = by_ledger | by_member | mailed
-        assert (told.n_people, told.n_holdouts) == (len(first), len(held))
-        assert told.n_two_arms == two.sum()
-        assert told.n_listed == len(by_ledger)
-        assert told.n_foreign == len(by_member)
-        assert told.n_mailed == len(mailed)
-        assert told.n_reached == len(reached)
-        assert told.n_contaminated == len(reached | set(two[two].index))
-        assert told.reached_share == pytest.approx(len(reached) / len(held))
-        assert told.share == pytest.approx(len(reached | set(two[two].index)) / len(first))
-        assert min(told.n_two_arms, told.n_mailed) > 0
-    assert min(found[key].n_listed for key in found if key != ("winback", 1)) > 0
-    assert min(found[key].n_foreign for key in found if key != ("winback", 1)) > 0
+        both = set(two[two].index)
+        for arm, its in told.arms.items():
+            mine = set(first[first == arm].index)
+            assert dataclasses.astuple(its) == (
+                len(mine),
+                len(both & mine),
+                len(by_ledger & mine),
+                len(by_member & mine),
+                len(mailed & mine),
+                len(reached & mine),
+                len((reached | both) & mine),
+            )
+        assert set(told.arms) == set(first)
+        assert told.share == pytest.approx(len(reached | both) / len(first))
+        for control in set(first[first != "treatment"]):
+            rule = told.compared("treatment", control)
+            pair = first[first.isin(["treatment", control])]
+            its = set(pair[pair == control].index)
+            assert (rule.n_people, rule.n_holdout) == (len(pair), len(its))
+            assert rule.n_in_two_arms == two[pair.index].sum()
+            assert rule.n_holdout_reached == len(reached & its)
+        seen |= {"two"} if both else set()
+        seen |= {"ledger"} if by_ledger else set()
+        seen |= {"member"} if by_member else set()
+        seen |= {"mailed"} if mailed else set()
+    assert seen == {"two", "ledger", "member", "mailed"}
 
 
 def test_a_shop_without_events_or_lists_is_clean(state, warehouse, config):
@@ -314,7 +330,17 @@ def test_a_shop_without_events_or_lists_is_clean(state, warehouse, config):
     ((key, told),) = contamination(config, state, warehouse, as_of=AS_OF).items()
     assert key == ("winback", 1)
     assert told.n_people == 50
-    assert (told.n_contaminated, told.share, told.reached_share) == (0, 0.0, 0.0)
+    assert (told.n_contaminated, told.share) == (0, 0.0)
+    assert told.compared("treatment", "no_contact").share == 0.0
+
+
+def test_a_version_without_shares_is_told(state, warehouse):
+    log = assigned(20)
+    write(state, assignments=log)
+    people(warehouse, log.profile_id)
+    (counts,) = read_gates(state, warehouse, as_of=AS_OF).values()
+    with pytest.raises(LedgerError, match="version v1"):
+        counts.intakes({"v2": SHARES})
 
 
 def test_nobody_assigned_gives_nothing(state, warehouse, config):
@@ -336,7 +362,12 @@ def test_a_run_of_a_later_instant_is_not_seen(state, warehouse):
                     run_id=run, status="succeeded", as_of=utc_text(moment), started_at="t"
                 )
             )
-    (before,) = read_gates(state, warehouse, as_of=AS_OF).values()
-    (after,) = read_gates(state, warehouse, as_of=AS_OF + timedelta(days=3)).values()
-    assert (before.would_send, sum(after.would_send["v1"].values())) == ({}, 400)
-    assert before.eligible == after.eligible == after.would_send
+    (found,) = read_gates(state, warehouse, as_of=AS_OF).values()
+    before = found.counts
+    (found,) = read_gates(state, warehouse, as_of=AS_OF + timedelta(days=3)).values()
+    after = found.counts
+    assert (before[Gate.WOULD_SEND], sum(after[Gate.WOULD_SEND]["v1"].values())) == (
+        {},
+        400,
+    )
+    assert before[Gate.ELIGIBLE] == after[Gate.ELIGIBLE] == after[Gate.WOULD_SEND]

@@ -21,13 +21,15 @@ present, so they speak of a campaign's newest epoch; sends in the events tell of
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from connector.audiences.rationing import OVER_BUDGET
 from connector.domain import Arm
+from connector.errors import LedgerError
 from connector.features.email import TABLE as EVENTS
+from connector.lift.health import Contamination, Gate, Intake
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -40,44 +42,59 @@ SENT = ("email_sent", "email_delivered")
 """Meanings of events that say that a campaign reached somebody."""
 
 Counts = Mapping[str, Mapping[str, int]]
-"""Configuration version -> arm -> people."""
+"""Configuration version -> arm -> people; an arm without anybody is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateCounts:
-    """People of one campaign and epoch at each gate.
+    """People of one campaign and epoch at each gate, under the version that assigned them.
 
-    Versions are those under which people were assigned, so that each has its intended shares; an
-    arm without anybody is missing.
+    Attributes:
+        counts: Every gate, in the order in which people pass.
     """
 
-    assigned: Counts = field(default_factory=dict)
-    eligible: Counts = field(default_factory=dict)
-    would_send: Counts = field(default_factory=dict)
-    joined: Counts = field(default_factory=dict)
+    counts: Mapping[Gate, Counts]
 
+    def intakes(self, shares: Mapping[str, Mapping[Arm, float]]) -> dict[Gate, list[Intake]]:
+        """The same, beside what was intended, as :func:`connector.lift.health.gate_ratios` takes.
 
-GATES = ("assigned", "eligible", "would_send", "joined")
-"""In their order."""
+        Args:
+            shares: Configuration version -> arm -> share that it drew with.
+
+        Raises:
+            LedgerError: People were assigned by a version whose shares are not known.
+        """
+        for version in self.counts[Gate.ASSIGNED]:
+            if version not in shares:
+                raise LedgerError(
+                    "no intended shares are known for the people assigned under configuration"
+                    f" version {version}."
+                )
+        return {
+            gate: [
+                Intake(shares[version], {Arm(arm): n for arm, n in arms.items()})
+                for version, arms in versions.items()
+            ]
+            for gate, versions in self.counts.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Contamination:
-    """People of one campaign and epoch whose arm does not say what they got.
+class ArmContamination:
+    """People of one arm who are not what it says.
 
     Attributes:
-        n_people: Everybody assigned.
-        n_holdouts: Of them, in an arm that gets nothing of the campaign.
+        n_people: Everybody assigned to it.
         n_two_arms: People who merged and were assigned to different arms before.
-        n_listed: Holdouts on one of the campaign's treatment lists, by our ledger.
-        n_foreign: Holdouts on such a list whom somebody else put there.
-        n_mailed: Holdouts to whom an e-mail of the campaign was sent, by the shop's events.
-        n_reached: Holdouts in at least one of the last three.
+        n_listed: People on one of the campaign's treatment lists, by our ledger; holdouts only,
+            like the next three.
+        n_foreign: People on such a list whom somebody else put there.
+        n_mailed: People to whom an e-mail of the campaign was sent, by the shop's events.
+        n_reached: People in at least one of the last three.
         n_contaminated: People in two arms or reached, each once.
     """
 
     n_people: int
-    n_holdouts: int
     n_two_arms: int
     n_listed: int
     n_foreign: int
@@ -85,20 +102,42 @@ class Contamination:
     n_reached: int
     n_contaminated: int
 
-    @property
-    def two_arms_share(self) -> float:
-        """Of everybody assigned, 0 to 1."""
-        return self.n_two_arms / self.n_people if self.n_people else 0.0
+
+@dataclass(frozen=True, slots=True)
+class ContaminationCounts:
+    """People of one campaign and epoch whose arm does not say what they got.
+
+    Attributes:
+        arms: Arm -> its people; an arm without anybody is missing.
+    """
+
+    arms: Mapping[str, ArmContamination]
 
     @property
-    def reached_share(self) -> float:
-        """Of the holdouts, 0 to 1."""
-        return self.n_reached / self.n_holdouts if self.n_holdouts else 0.0
+    def n_people(self) -> int:
+        """Everybody assigned."""
+        return sum(arm.n_people for arm in self.arms.values())
+
+    @property
+    def n_contaminated(self) -> int:
+        """People in two arms, and holdouts reached, each once."""
+        return sum(arm.n_contaminated for arm in self.arms.values())
 
     @property
     def share(self) -> float:
         """Contaminated people of everybody assigned, 0 to 1."""
         return self.n_contaminated / self.n_people if self.n_people else 0.0
+
+    def compared(self, treatment: str, holdout: str) -> Contamination:
+        """What concerns the comparison of two arms, as the rule takes it."""
+        none = ArmContamination(0, 0, 0, 0, 0, 0, 0)
+        treated, held = self.arms.get(treatment, none), self.arms.get(holdout, none)
+        return Contamination(
+            n_people=treated.n_people + held.n_people,
+            n_in_two_arms=treated.n_two_arms + held.n_two_arms,
+            n_holdout=held.n_people,
+            n_holdout_reached=held.n_reached,
+        )
 
 
 def read_gates(
@@ -115,7 +154,7 @@ def read_gates(
         (campaign, epoch) -> counts, the global holdout among them.
     """
     _load_log(state, warehouse, as_of=as_of)
-    counts: dict[tuple[str, int], dict[str, dict[str, dict[str, int]]]] = {}
+    counts: dict[tuple[str, int], dict[Gate, dict[str, dict[str, int]]]] = {}
     for campaign, epoch, version, arm, *numbers in warehouse.connection.execute(
         f"""
         WITH decided AS (
@@ -137,16 +176,16 @@ def read_gates(
         GROUP BY ALL ORDER BY ALL
         """
     ).fetchall():
-        gates = counts.setdefault((campaign, epoch), {gate: {} for gate in GATES})
-        for gate, n in zip(GATES, numbers, strict=True):
+        gates = counts.setdefault((campaign, epoch), {gate: {} for gate in Gate})
+        for gate, n in zip(Gate, numbers, strict=True):
             if n:
                 gates[gate].setdefault(version, {})[arm] = n
-    return {key: GateCounts(**gates) for key, gates in counts.items()}
+    return {key: GateCounts(gates) for key, gates in counts.items()}
 
 
 def contamination(
     config: Config, state: State, warehouse: DuckDBWarehouse, *, as_of: datetime
-) -> dict[tuple[str, int], Contamination]:
+) -> dict[tuple[str, int], ContaminationCounts]:
     """Count whom each experiment lost, and how.
 
     Args:
@@ -160,31 +199,27 @@ def contamination(
     """
     _load_log(state, warehouse, as_of=as_of)
     _load_evidence(config, state, warehouse, as_of=as_of)
-    return {
-        (row[0], row[1]): Contamination(*row[2:])
-        for row in warehouse.connection.execute(
-            f"""
-            WITH people AS (
-                SELECT campaign, epoch, profile_id, arm IN {HELD_OUT} AS is_held, n_arms > 1 AS two
-                FROM gate_people
-            ),
-            judged AS (
-                SELECT p.*,
-                    coalesce(bool_or(e.kind = 'listed'), FALSE) AS listed,
-                    coalesce(bool_or(e.kind = 'foreign'), FALSE) AS "foreign",
-                    coalesce(bool_or(e.kind = 'mailed'), FALSE) AS mailed
-                FROM people p LEFT JOIN gate_evidence e ON p.is_held AND e.campaign = p.campaign
-                    AND e.epoch = p.epoch AND e.profile_id = p.profile_id
-                GROUP BY ALL
-            )
-            SELECT campaign, epoch, count(*), count(*) FILTER (is_held), count(*) FILTER (two),
-                count(*) FILTER (listed), count(*) FILTER ("foreign"), count(*) FILTER (mailed),
-                count(*) FILTER (listed OR "foreign" OR mailed),
-                count(*) FILTER (two OR listed OR "foreign" OR mailed)
-            FROM judged GROUP BY 1, 2 ORDER BY 1, 2
-            """
-        ).fetchall()
-    }
+    found: dict[tuple[str, int], dict[str, ArmContamination]] = {}
+    for campaign, epoch, arm, *numbers in warehouse.connection.execute(
+        f"""
+        WITH judged AS (
+            SELECT p.campaign, p.epoch, p.profile_id, p.arm, p.n_arms > 1 AS two,
+                coalesce(bool_or(e.kind = 'listed'), FALSE) AS listed,
+                coalesce(bool_or(e.kind = 'foreign'), FALSE) AS "foreign",
+                coalesce(bool_or(e.kind = 'mailed'), FALSE) AS mailed
+            FROM gate_people p LEFT JOIN gate_evidence e ON p.arm IN {HELD_OUT}
+                AND e.campaign = p.campaign AND e.epoch = p.epoch AND e.profile_id = p.profile_id
+            GROUP BY ALL
+        )
+        SELECT campaign, epoch, arm, count(*), count(*) FILTER (two),
+            count(*) FILTER (listed), count(*) FILTER ("foreign"), count(*) FILTER (mailed),
+            count(*) FILTER (listed OR "foreign" OR mailed),
+            count(*) FILTER (two OR listed OR "foreign" OR mailed)
+        FROM judged GROUP BY ALL ORDER BY ALL
+        """
+    ).fetchall():
+        found.setdefault((campaign, epoch), {})[arm] = ArmContamination(*numbers)
+    return {key: ContaminationCounts(arms) for key, arms in found.items()}
 
 
 def _load_log(state: State, warehouse: DuckDBWarehouse, *, as_of: datetime) -> None:
