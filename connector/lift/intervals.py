@@ -202,11 +202,16 @@ def welch_interval(
     """
     _check_confidence(confidence)
     se = standard_error(treatment, holdout)
-    part_t, part_c = treatment.variance / treatment.n, holdout.variance / holdout.n
-    freedom = (part_t + part_c) ** 2 / (part_t**2 / (treatment.n - 1) + part_c**2 / (holdout.n - 1))
+    freedom = welch_freedom(treatment, holdout)
     reach = float(stats.t.ppf((1.0 + confidence) / 2.0, freedom)) * se
     difference = treatment.mean - holdout.mean
     return Interval(difference, difference - reach, difference + reach, confidence)
+
+
+def welch_freedom(treatment: ArmMoments, holdout: ArmMoments) -> float:
+    """Welch's degrees of freedom; the arms must have a standard error."""
+    part_t, part_c = treatment.variance / treatment.n, holdout.variance / holdout.n
+    return (part_t + part_c) ** 2 / (part_t**2 / (treatment.n - 1) + part_c**2 / (holdout.n - 1))
 
 
 def log_ratio_interval(
@@ -233,22 +238,37 @@ def log_ratio_interval(
         proportion's.
     """
     z = normal_quantile(confidence)
+    log_ratio, error = _log_ratio(treatment, holdout)
+    reach = z * error
+    return Interval(
+        math.expm1(log_ratio),
+        math.expm1(log_ratio - reach),
+        math.expm1(log_ratio + reach),
+        confidence,
+    )
+
+
+def log_ratio_z(treatment: ArmMoments, holdout: ArmMoments) -> float:
+    """The logarithm of the ratio in standard errors; its interval excludes zero beyond +-z.
+
+    Raises:
+        InsufficientDataError: As :func:`log_ratio_interval`.
+    """
+    log_ratio, error = _log_ratio(treatment, holdout)
+    return log_ratio / error
+
+
+def _log_ratio(treatment: ArmMoments, holdout: ArmMoments) -> tuple[float, float]:
+    """The logarithm of the ratio of two means, and its standard error."""
     standard_error(treatment, holdout)
     if holdout.mean <= 0 or treatment.mean <= 0:
         raise InsufficientDataError(
             "A percentage needs a positive mean in both groups.",
             hint="Read the absolute difference instead.",
         )
-    log_ratio = math.log(treatment.mean) - math.log(holdout.mean)
-    reach = z * math.sqrt(
+    return math.log(treatment.mean) - math.log(holdout.mean), math.sqrt(
         treatment.variance / (treatment.n * treatment.mean**2)
         + holdout.variance / (holdout.n * holdout.mean**2)
-    )
-    return Interval(
-        math.expm1(log_ratio),
-        math.expm1(log_ratio - reach),
-        math.expm1(log_ratio + reach),
-        confidence,
     )
 
 
@@ -273,16 +293,21 @@ def agresti_caffo_interval(
         Statistician 54(4).
     """
     z = normal_quantile(confidence)
-    n_t, n_c = treatment.n + 2, holdout.n + 2
-    p_t, p_c = (treatment.n_nonzero + 1) / n_t, (holdout.n_nonzero + 1) / n_c
-    reach = z * math.sqrt(p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c)
-    centre = p_t - p_c
+    centre, error = shrunk_shares(treatment, holdout)
+    reach = z * error
     return Interval(
         treatment.nonzero_share - holdout.nonzero_share,
         max(centre - reach, -1.0),
         min(centre + reach, 1.0),
         confidence,
     )
+
+
+def shrunk_shares(treatment: ArmMoments, holdout: ArmMoments) -> tuple[float, float]:
+    """Agresti and Caffo's difference of two shares and its standard error, always positive."""
+    n_t, n_c = treatment.n + 2, holdout.n + 2
+    p_t, p_c = (treatment.n_nonzero + 1) / n_t, (holdout.n_nonzero + 1) / n_c
+    return p_t - p_c, math.sqrt(p_t * (1 - p_t) / n_t + p_c * (1 - p_c) / n_c)
 
 
 def incremental_total(difference: Interval, n_treatment: int) -> Interval:

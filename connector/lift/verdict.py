@@ -16,6 +16,21 @@ and the list of words is closed. Its reason says so, and tells it apart from the
 difference that excludes zero *and* lies within the margin is a win or a loss, a small one; its size
 stands beside the word.
 
+Three things may be added to a verdict and never turn it round:
+
+* **while the campaign runs** the interval is the sequence's, which allows for looking again and
+  again. A word given then holds; an inconclusive one says that it is not the end yet.
+* **a surrogate** (a predicted value, such as the change of expected CLV) is named as one in every
+  sentence, since nothing of it has been earned.
+* **a ratio** among those who act (order value, click rate per mail) compares people whom the
+  campaign itself has sorted. It describes and is never more than ``directional_only``; as the goal
+  of a campaign it is refused (:func:`check_goal`).
+
+A **guardrail** asks another question, whether something bad has risen by more than a limit, and has
+words of its own (:class:`Guardrail`). It knows no thresholds of expected buyers: its interval is
+one of shares, which keeps its word at small counts, and an alarm that had to wait for many people
+to unsubscribe would come too late.
+
 The thresholds are on *expected* buyers, because a rule on the buyers found in the holdout would let
 through more often those holdouts that happened to buy little.
 """
@@ -25,7 +40,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from connector.errors import ModelError
+from connector.errors import ConfigError, ModelError
 from connector.lift.intervals import Interval
 from connector.numbers import difference_digits, level, percent, short_of
 
@@ -46,6 +61,25 @@ class Verdict(enum.StrEnum):
     DIRECTIONAL_ONLY = "directional_only"
     NOT_ENOUGH_DATA = "not_enough_data"
     DO_NOT_TRUST = "do_not_trust"
+
+
+class Guardrail(enum.StrEnum):
+    """What may be said about a metric that must not rise; the list is closed."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    UNCLEAR = "unclear"
+
+
+class Basis(enum.StrEnum):
+    """What a metric's numbers are."""
+
+    REALISED = "realised"
+    """What people did, per person assigned."""
+    SURROGATE = "surrogate"
+    """A prediction of what they will do, per person assigned."""
+    RATIO = "ratio"
+    """One sum over another, such as revenue over orders: about those who acted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +114,8 @@ class Evidence:
         holdout_mean: Outcome per person held out; None when that arm has nobody yet.
         distrust: Why nothing here is to be believed, as a sentence; empty when all is well.
         obstacle: Why there is no interval, as a sentence; empty when there is one.
+        basis: What the numbers are.
+        is_running: Whether the registered end lies ahead and the interval is the sequence's.
     """
 
     difference: Interval | None
@@ -87,6 +123,8 @@ class Evidence:
     holdout_mean: float | None
     distrust: str = ""
     obstacle: str = ""
+    basis: Basis = Basis.REALISED
+    is_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,33 +164,109 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
             f"nothing can be said below {DIRECTIONAL_FROM:.0f}.",
         )
     spoken = unit.say(difference)
+    if evidence.basis is Basis.SURROGATE:
+        spoken += ", predicted and not yet earned"
     if buyers < VERDICT_FROM:
-        way = (
-            "up"
-            if difference.estimate > 0
-            else "down"
-            if difference.estimate < 0
-            else "neither way"
-        )
         return Judgement(
             Verdict.DIRECTIONAL_ONLY,
-            f"It points {way}, no more than that: {spoken}, but only about {short_of(buyers)}"
-            f" buyers can be expected in the smaller group, and a verdict needs"
+            f"It points {_way(difference)}, no more than that: {spoken}, but only about"
+            f" {short_of(buyers)} buyers can be expected in the smaller group, and a verdict needs"
             f" {VERDICT_FROM:.0f}.",
         )
+    if evidence.basis is Basis.RATIO:
+        return Judgement(
+            Verdict.DIRECTIONAL_ONLY,
+            f"It points {_way(difference)}, no more than that: {spoken}. It is an average over"
+            " those who acted, and the campaign itself changes who they are.",
+        )
+    still = " It holds whenever one looks, although the campaign still runs."
+    still = still if evidence.is_running else ""
     if difference.low > 0:
-        return Judgement(Verdict.WIN, f"Treated people brought more: {spoken}.")
+        return Judgement(Verdict.WIN, f"Treated people brought more: {spoken}.{still}")
     if difference.high < 0:
-        return Judgement(Verdict.LOSS, f"Treated people brought less: {spoken}.")
+        return Judgement(Verdict.LOSS, f"Treated people brought less: {spoken}.{still}")
     margin = flat_margin * abs(evidence.holdout_mean)
     if margin > 0 and -margin <= difference.low and difference.high <= margin:
         return Judgement(
             Verdict.FLAT,
             f"No difference worth speaking of: {spoken}, which stays within {percent(flat_margin)} "
-            "of what people who were held out brought.",
+            f"of what people who were held out brought.{still}",
         )
+    hope = "the campaign still runs, and its end decides" if evidence.is_running else ""
     return Judgement(
         Verdict.NOT_ENOUGH_DATA,
         f"It could be more or less: {spoken}. The interval still includes zero and is wider than "
-        f"the flat margin of {percent(flat_margin)}; more people would tell.",
+        f"the flat margin of {percent(flat_margin)}; {hope or 'more people would tell'}.",
     )
+
+
+def check_goal(metric: str, basis: Basis) -> None:
+    """Refuse a ratio as what a campaign is judged on.
+
+    Args:
+        metric: Its name, for the message.
+        basis: What its numbers are.
+
+    Raises:
+        ConfigError: It is a ratio.
+    """
+    if basis is Basis.RATIO:
+        raise ConfigError(
+            f"Metric {metric!r} is a ratio, and a campaign cannot be judged on it: whoever acts is "
+            "sorted by the campaign itself.",
+            hint="Make its numerator per person the goal and show the ratio beside it.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailJudgement:
+    """Whether a metric that must not rise has stayed within its limit, and the sentence."""
+
+    guardrail: Guardrail
+    reason: str
+
+
+def judge_guardrail(evidence: Evidence, *, max_increase: float, unit: Unit) -> GuardrailJudgement:
+    """Say whether a metric that must not rise has stayed within its limit.
+
+    Kept where the whole interval lies at or below the limit, broken where it lies above: no more
+    than alpha of the harmless are called broken, and no more than alpha of the harmful kept.
+
+    Args:
+        evidence: The numbers; the difference on the scale of the limit.
+        max_increase: The largest increase that is accepted, 0 or more (0.003 = 0.3 percentage
+            points of a share).
+        unit: How the sentence speaks of the difference.
+
+    Raises:
+        ModelError: The limit is negative.
+    """
+    if not max_increase >= 0:
+        raise ModelError(f"A limit on an increase is 0 or more, not {max_increase}.")
+    if evidence.distrust:
+        return GuardrailJudgement(
+            Guardrail.UNCLEAR, f"Do not use these numbers. {evidence.distrust}"
+        )
+    difference = evidence.difference
+    if difference is None:
+        return GuardrailJudgement(
+            Guardrail.UNCLEAR,
+            evidence.obstacle or "One of the two groups has nobody whose result is complete yet.",
+        )
+    spoken = unit.say(difference)
+    scaled = max_increase * unit.scale
+    digits = difference_digits(scaled, scaled, usual=unit.digits)
+    limit = f"the limit of +{scaled:,.{digits}f} {unit.label}"
+    if difference.low > max_increase:
+        return GuardrailJudgement(Guardrail.BROKEN, f"It rose by more than {limit}: {spoken}.")
+    if difference.high <= max_increase:
+        return GuardrailJudgement(Guardrail.KEPT, f"It stayed within {limit}: {spoken}.")
+    return GuardrailJudgement(
+        Guardrail.UNCLEAR, f"It may have passed {limit} or not: {spoken}; more people would tell."
+    )
+
+
+def _way(difference: Interval) -> str:
+    if difference.estimate > 0:
+        return "up"
+    return "down" if difference.estimate < 0 else "neither way"
