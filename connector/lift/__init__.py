@@ -7,7 +7,11 @@
 * :mod:`connector.lift.shares` - score intervals of shares, beside the default one.
 * :mod:`connector.lift.adjustment` - CUPED and post-stratification.
 * :mod:`connector.lift.ratios` - ratios of means, and Fieller's interval.
-* :mod:`connector.lift.health` - sample-ratio mismatch and empty arms.
+* :mod:`connector.lift.sequential` - looking before the end.
+* :mod:`connector.lift.multiple` - many comparisons at once, and p-values.
+* :mod:`connector.lift.equal_size` - groups of equal size, as a sensitivity.
+* :mod:`connector.lift.money` - what it brought in all, and for each unit of its cost.
+* :mod:`connector.lift.health` - the split at every gate, the arms before, contamination.
 * :mod:`connector.lift.power` - what a campaign of a given size can show, before it starts.
 * :mod:`connector.lift.verdict` - one word and one sentence for a marketer.
 * :mod:`connector.lift.result` - the numbers, the word and the sentence of one comparison.

@@ -16,6 +16,7 @@ no two numbers bound it, and the answer says so in words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from scipy import optimize
@@ -86,7 +87,7 @@ def random_cost_return(
     """
     z = normal_quantile(confidence) if critical is None else critical
     cost = treatment.x
-    if not cost.mean > 0 or _bounds_of_mean(cost, z)[0] <= 0:
+    if not _is_clear_of_zero(cost, z):
         raise InsufficientDataError(
             "A return on spend needs a cost that is clear of zero, and too few people have caused "
             "any yet, so the return has no bounds.",
@@ -142,14 +143,13 @@ def cost_per_incremental_order(orders: Interval, cost: float) -> OpenInterval:
     )
 
 
-def _bounds_of_mean(arm: ArmMoments, z: float) -> tuple[float, float]:
-    """Hall's interval of one arm's mean; nothing where it does not vary."""
-    if arm.n < 2 or not arm.variance > 0:
-        return arm.mean, arm.mean
-    se = (arm.variance / arm.n) ** 0.5
-    found = Studentised(arm.mean, se, arm.third_central / arm.n**2 / se**3)
-    interval = found.bounds(z, confidence=0.95)
-    return interval.low, interval.high
+def _is_clear_of_zero(cost: ArmMoments, z: float) -> bool:
+    """Whether a mean lies above zero, both by Fieller's own condition and by Hall's interval."""
+    if cost.n < 2 or not cost.variance > 0:
+        return cost.mean > 0
+    se = math.sqrt(cost.variance / cost.n)
+    found = Studentised(cost.mean, se, cost.third_central / cost.n**2 / se**3)
+    return cost.mean > z * se and found.transformed() > z
 
 
 def _crossing(bound: Callable[[float], float], start: float, step: float) -> float:

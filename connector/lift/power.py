@@ -322,6 +322,30 @@ def power_left(
     )
 
 
+def expected_buyers(treatment: ArmMoments, holdout: ArmMoments) -> float:
+    """Buyers to be expected in the smaller arm: the pooled buying rate times its size.
+
+    The verdict's threshold is on this number and not on the buyers found there: to condition on
+    those would bias whatever is concluded afterwards.
+    """
+    pooled = (treatment.n_nonzero + holdout.n_nonzero) / (treatment.n + holdout.n)
+    return pooled * min(treatment.n, holdout.n)
+
+
+def expected_rarer(treatment: ArmMoments, holdout: ArmMoments) -> float:
+    """The same for a share: people expected in the smaller arm with the rarer of the two answers.
+
+    Where 99 % answer yes, it is the few who do not that decide how well the share is known.
+    """
+    yes = expected_buyers(treatment, holdout)
+    return min(yes, min(treatment.n, holdout.n) - yes)
+
+
+def planned_buyers(rate: float, n_treatment: int, n_holdout: int) -> float:
+    """The same before the start, from a past buying rate (0 to 1)."""
+    return rate * min(n_treatment, n_holdout)
+
+
 def _checked_factor(variance_factor: float) -> float:
     if not variance_factor > 0:
         raise ModelError(f"A variance is multiplied by a positive number, not {variance_factor}.")

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from connector.errors import ModelError
+from connector.errors import ConfigError, ModelError
 from connector.lift.intervals import Interval
-from connector.lift.verdict import Evidence, Unit, Verdict, judge
+from connector.lift.verdict import (
+    Basis,
+    Evidence,
+    Guardrail,
+    Unit,
+    Verdict,
+    check_goal,
+    judge,
+    judge_guardrail,
+)
 
 EUR = Unit("EUR per person")
 MEAN = 10.0  # of the holdout: a margin of 1 % is 0.10
@@ -105,3 +114,82 @@ def test_the_list_of_words_is_closed():
     assert {v.value for v in Verdict} == {
         "win", "loss", "flat", "directional_only", "not_enough_data", "do_not_trust",
     }  # fmt: skip
+
+
+POINTS = Unit("percentage points", scale=100.0)
+
+
+@pytest.mark.parametrize("buyers", [10.0, 30.0, 100.0])
+@pytest.mark.parametrize(("low", "high"), [(0.2, 0.9), (-0.9, -0.2), (-0.05, 0.08), (-1.0, 2.0)])
+def test_running_or_predicted_changes_the_sentence_and_never_the_word(buyers, low, high):
+    plain, running, predicted = (
+        judge(
+            Evidence(interval(low, high), buyers, MEAN, basis=basis, is_running=is_running),
+            flat_margin=0.01,
+            unit=EUR,
+        )
+        for basis, is_running in (
+            (Basis.REALISED, False),
+            (Basis.REALISED, True),
+            (Basis.SURROGATE, False),
+        )
+    )
+    assert plain.verdict is running.verdict is predicted.verdict
+    assert ("predicted and not yet earned" in predicted.reason) is (buyers >= 20)
+    assert ("still runs" in running.reason) is (buyers >= 45)
+    assert "still runs" not in plain.reason + predicted.reason
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.2, 0.9), (-0.9, -0.2), (-0.05, 0.08), (-1.0, 2.0)])
+def test_a_ratio_is_never_more_than_a_direction(low, high):
+    found = judge(
+        Evidence(interval(low, high), 4_500.0, MEAN, basis=Basis.RATIO), flat_margin=0.01, unit=EUR
+    )
+    assert found.verdict is Verdict.DIRECTIONAL_ONLY
+    assert "those who acted" in found.reason
+    few = judge(
+        Evidence(interval(low, high), 10.0, MEAN, basis=Basis.RATIO), flat_margin=0.01, unit=EUR
+    )
+    assert few.verdict is Verdict.NOT_ENOUGH_DATA
+
+
+def test_a_ratio_cannot_be_the_goal():
+    with pytest.raises(ConfigError, match="order_value"):
+        check_goal("order_value", Basis.RATIO)
+    check_goal("revenue", Basis.REALISED)
+    check_goal("clv", Basis.SURROGATE)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (-0.002, 0.003, Guardrail.KEPT),
+        (-0.009, -0.002, Guardrail.KEPT),
+        (0.001, 0.003, Guardrail.KEPT),
+        (0.001, 0.0031, Guardrail.UNCLEAR),
+        (-0.01, 0.02, Guardrail.UNCLEAR),
+        (0.003, 0.02, Guardrail.UNCLEAR),
+        (0.0031, 0.02, Guardrail.BROKEN),
+    ],
+)
+@pytest.mark.parametrize("events", [3.0, 300.0])
+def test_a_guardrail_is_about_its_limit(low, high, word, events):
+    found = judge_guardrail(
+        Evidence(interval(low, high), events, 0.01), max_increase=0.003, unit=POINTS
+    )
+    assert found.guardrail is word
+    assert "+0.30 percentage points" in found.reason
+
+
+def test_a_guardrail_without_numbers_or_trust_is_unclear():
+    distrusted = judge_guardrail(
+        Evidence(interval(0.1, 0.2), 100.0, 0.01, distrust="Nobody is held out."),
+        max_increase=0.003,
+        unit=POINTS,
+    )
+    assert distrusted.guardrail is Guardrail.UNCLEAR
+    assert "Nobody is held out." in distrusted.reason
+    nothing = judge_guardrail(Evidence(None, None, None), max_increase=0.0, unit=POINTS)
+    assert nothing.guardrail is Guardrail.UNCLEAR
+    with pytest.raises(ModelError):
+        judge_guardrail(Evidence(None, None, None), max_increase=-0.1, unit=POINTS)
