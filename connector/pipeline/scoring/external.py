@@ -9,6 +9,7 @@ from connector.config.models import ExternalScores, PropensityModel
 from connector.models.propensity.external import ExternalModel, ExternalSpec, accept, judge
 from connector.models.propensity.snapshots import Snapshot
 from connector.models.propensity.spec import Profit, PublishIf
+from connector.pipeline.scoring.btyd import BTYD
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.warehouse.render import quote
 
@@ -86,6 +87,7 @@ def _spec(name: str, settings: PropensityModel) -> ExternalSpec:
             gates.positives_at_least, gates.auc_at_least, gates.beats, gates.ece_at_most
         ),
         leakage_alarm_at=settings.leakage_alarm_at,
+        probability_baselines=(BTYD,),
         profit=profit_of(settings),
     )
 

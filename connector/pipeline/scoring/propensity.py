@@ -42,6 +42,7 @@ WARM_UP = timedelta(days=90)
 
 EVENTS: Mapping[str, tuple[str, str, str]] = {
     "orders": ("clean_orders", "ordered_at", "NOT e.is_return"),
+    "order_items": ("clean_items", "ordered_at", "NOT e.is_return"),
     "events": ("clean_events", "occurred_at", ""),
     "tickets": ("clean_tickets", "opened_at", ""),
     "social": ("clean_social", "occurred_at", ""),
