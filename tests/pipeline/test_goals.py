@@ -78,7 +78,7 @@ def add_tables(folder: Path) -> None:
                     rows.append((f"e{len(rows)}", name, at, person.id, mailing))
         con.register("made", pd.DataFrame(rows, columns=["id", "name", "at", "who", "mailing"]))
         # With their zone: times without one are the shop's own, not UTC.
-        con.execute("CREATE TABLE events AS SELECT * REPLACE (at::TIMESTAMPTZ AS at) FROM made")
+        con.execute('CREATE TABLE events AS SELECT * REPLACE ("at"::TIMESTAMPTZ AS "at") FROM made')
         exports = []
         for made_at in (AS_OF - 3 * WINDOW, AS_OF - 2 * WINDOW, CUT, AS_OF):
             then = (made_at - timedelta(hours=3)).replace(tzinfo=None)
