@@ -175,9 +175,15 @@ class PropensityModel(Section):
 
 
 class ClvGates(Section):
-    """What must hold before a value model is used."""
+    """What must hold before a value model is used.
 
-    beats: Names = ()
+    Attributes:
+        beats: Naive rules whose squared error a model must stay below.
+        backtest_windows: Past windows that it is tried in.
+        total_error_at_most: Bound on how far its total may be off in them.
+    """
+
+    beats: tuple[Literal["last_365d_value", "zero"], ...] = ("last_365d_value", "zero")
     backtest_windows: Annotated[StrictInt, Field(ge=1, le=12)] = 1
     total_error_at_most: Share | None = None
 

@@ -67,6 +67,7 @@ class ModelCard:
         candidates: Algorithm -> the same measures, for those that were tried.
         gates: Every gate, passed or not.
         notes: What a person should know, in whole sentences.
+        rule: Why a simple rule stands in for a model, one of the notes; empty for a model.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ModelCard:
     candidates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     gates: tuple[Gate, ...] = ()
     notes: tuple[str, ...] = ()
+    rule: str = ""
 
     @property
     def is_publishable(self) -> bool:
@@ -105,6 +107,7 @@ class ModelCard:
                 for g in self.gates
             ],
             "notes": list(self.notes),
+            "rule": self.rule,
         }
 
     @classmethod
@@ -132,6 +135,7 @@ class ModelCard:
                 candidates={str(k): _numbers(v) for k, v in data["candidates"].items()},
                 gates=tuple(Gate(**gate) for gate in data["gates"]),
                 notes=tuple(map(str, data["notes"])),
+                rule=str(data.get("rule", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ModelError(

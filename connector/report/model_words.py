@@ -16,6 +16,7 @@ ALGORITHMS: Mapping[str, str] = MappingProxyType(
         "bg_nbd_gamma_gamma": "BG/NBD + Gamma-Gamma",
         "mbg_nbd_gamma_gamma": "MBG/NBD + Gamma-Gamma",
         "pareto_nbd_gamma_gamma": "Pareto/NBD + Gamma-Gamma",
+        "pooled_rule": "a rule, no model: pooled rate and spend",
         "two_stage_gbm": "two-stage boosted trees",
         "kmeans": "k-means",
         "hierarchical": "hierarchical (Ward)",

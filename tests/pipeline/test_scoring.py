@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 
 from connector.config import Config, parse_config
 from connector.domain import Level
-from connector.errors import InsufficientDataError
+from connector.errors import ConfigError, InsufficientDataError
 from connector.features.inputs import InputRules
 from connector.models import store
 from connector.models.card import Gate, ModelCard, ScoreColumn
@@ -37,6 +38,7 @@ models:
     predict: {event: orders, none_within: 90d}
     predict_window: 90d
 """
+PERSON = "somebody@mail.example"
 COLUMN = ScoreColumn("probability", "DOUBLE", "probability", "of something")
 
 
@@ -73,8 +75,15 @@ class Fits:
         answer = self.answers.pop(0)
         if answer == "too little":
             raise InsufficientDataError("12 people did it.", hint="Wait.")
+        if answer == "broken":
+            raise ValueError(f"{PERSON} is no number")
+        if answer == "misnamed":
+            raise ConfigError("There is no such feature.")
         gate = Gate("auc_at_least", "0.65", "0.61", passed=answer != "bad")
         card = ModelCard(name, "propensity", "constant", context.as_of, 3, gates=(gate,))
+        if answer == "rule":
+            why = "A rule stands in."
+            return Fitted(Constant(0.1, dataclasses.replace(card, notes=(why,), rule=why)))
         return Fitted(Constant(0.0 if answer == "bad" else float(answer), card))
 
     @staticmethod
@@ -225,3 +234,66 @@ def test_a_damaged_model_is_fitted_again(nights: Nights) -> None:
     scores = nights.run()
     assert nights.said == 0.6
     assert "changed after it was written" in scores.findings[0].message
+
+
+def test_a_fit_that_breaks_leaves_the_model_before_and_is_logged_without_data(
+    nights: Nights, caplog: pytest.LogCaptureFixture
+) -> None:
+    nights.fits.answers = [0.3, "broken"]
+    nights.run()
+    with caplog.at_level(logging.INFO):
+        scores = nights.run(retrain=True)
+    (told,) = scores.findings
+    assert told.level is Level.WARNING
+    assert "The fit failed (ValueError in test_scoring.py, line" in told.message
+    assert "The model before stays in use." in told.message
+    assert nights.said == 0.3
+    assert "in fit" in caplog.text
+    assert "ValueError" in caplog.text
+    for text in (told.message, caplog.text):
+        assert "somebody@" not in text
+
+
+def test_a_first_fit_that_breaks_lets_the_others_go_on(nights: Nights) -> None:
+    nights.fits.answers = ["broken", 0.4]
+    two = MODEL + MODEL.replace("models:\n", "").replace("churn:", "other:")
+    scores = nights.run(two)
+    assert set(scores.models) == {"other"}
+    assert nights.said is None
+    assert [one.subject for one in scores.findings] == ["models.churn"]
+
+
+def test_a_mistake_in_the_file_still_stops_the_run(nights: Nights) -> None:
+    nights.fits.answers = ["misnamed"]
+    with pytest.raises(ConfigError, match="no such feature"):
+        nights.run()
+
+
+def test_where_nobody_can_be_scored_the_run_is_held(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.fits.answers = [0.3]
+    nights.run()
+
+    def nothing(*_given: object) -> None:
+        raise InsufficientDataError("There are no orders.")
+
+    kind = Kind(fit=nights.fits.fit, score=nothing, columns=lambda _settings: (COLUMN,))
+    monkeypatch.setattr(run, "kind_of", lambda _settings: kind)
+    scores = nights.run()
+    (told,) = scores.findings
+    assert (told.level, told.subject) == (Level.ERROR, "models.churn")
+    assert "Nobody can be scored: There are no orders." in told.message
+    assert nights.said is None
+
+
+def test_a_rule_gives_way_after_a_week_and_a_model_stays(nights: Nights) -> None:
+    nights.fits.answers = ["rule", 0.4]
+    (told,) = nights.run().findings
+    assert (told.level, told.message) == (Level.WARNING, "A rule stands in.")
+    nights.run(days=6)
+    assert nights.fits.n == 1
+    nights.run(days=1)
+    assert (nights.said, nights.fits.n) == (0.4, 2)
+    nights.run(days=30)
+    assert nights.fits.n == 2

@@ -2,8 +2,8 @@
 
 **The rule of choice** (:func:`choose`). A contender qualifies when the total that it predicts is
 within ``total_error_at_most`` of the actual total, on the mean of the windows, and its squared
-error is smaller than that of every naive baseline; among those who qualify, the smallest squared
-error wins. Nobody qualifying, nobody is chosen, and the reasons are told.
+error is smaller than that of every naive baseline that is named; among those who qualify, the
+smallest squared error wins. Nobody qualifying, nobody is chosen, and the reasons are told.
 
 Why squared and not absolute error: the mean minimises the one, the median the other, and most
 customers do not come back. On the CDNOW sample "predict zero" has a mean absolute error of .80, at
@@ -169,6 +169,7 @@ def choose(
     baselines: Collection[str],
     *,
     total_error_at_most: float,
+    beats: Collection[str] | None = None,
 ) -> Choice:
     """Apply the rule of choice that the module states.
 
@@ -176,11 +177,13 @@ def choose(
         results: Of :func:`backtest`, baselines included.
         baselines: Names of the naive ones, which cannot win.
         total_error_at_most: Bound on the mean absolute bias, as a share.
+        beats: Those of them that a winner must beat; by default all.
 
     Raises:
         ModelError: A baseline has no results.
     """
-    missing = set(baselines) - set(results)
+    rivals = sorted(baselines if beats is None else beats)
+    missing = {*baselines, *rivals} - set(results)
     if missing:
         raise ModelError(f"The baselines {sorted(missing)} were not backtested.")
     squared = {
@@ -191,7 +194,7 @@ def choose(
         if name in baselines:
             continue
         off = float(np.mean([abs(one.bias_share) for one in found]))
-        better = [b for b in sorted(baselines) if squared[b] <= squared[name]]
+        better = [b for b in rivals if squared[b] <= squared[name]]
         if off > total_error_at_most:
             refusals[name] = (
                 f"The total is off by {off:.1%} on the mean of the windows; at most"

@@ -23,6 +23,7 @@ from scipy import optimize
 
 from connector.errors import InsufficientDataError
 from connector.models.clv.histories import Floats
+from connector.models.threads import one_thread
 
 MIN_REPEATERS = 50
 """Customers with a repeat purchase below which no model of repeat purchases is fitted."""
@@ -99,35 +100,37 @@ def maximise(
     Raises:
         InsufficientDataError: The data do not determine the parameters; the reason is told.
     """
-    low, high = np.log(bounds.low), np.log(bounds.high)
-    ends = [
-        optimize.minimize(
-            sample,
-            np.clip(np.log(start), low, high),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip(low, high, strict=True)),
-            options={"maxiter": 300, "ftol": 1e-13, "gtol": 1e-7},
+    # The sums are short: several threads would wait for each other ten times longer than add.
+    with one_thread():
+        low, high = np.log(bounds.low), np.log(bounds.high)
+        ends = [
+            optimize.minimize(
+                sample,
+                np.clip(np.log(start), low, high),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=list(zip(low, high, strict=True)),
+                options={"maxiter": 300, "ftol": 1e-13, "gtol": 1e-7},
+            )
+            for start in starts
+        ]
+        best = min(ends, key=lambda end: float(end.fun))
+        theta = np.asarray(best.x, dtype=np.float64)
+        _refuse_at_bound(theta, low, high, names)
+        bent, _ = _determined(curvature(sample, theta, sample(theta)[1]), names)
+        inverse = np.linalg.inv(bent).astype(np.float64)
+        theta, value, count = _descend(full, theta, inverse, low, high, n_customers)
+        _refuse_at_bound(theta, low, high, names)
+        hessian, condition = _determined(curvature(sample, theta, sample(theta)[1]), names)
+        parameters = np.exp(theta)
+        errors = parameters * np.sqrt(np.diag(np.linalg.inv(hessian)) / n_customers)
+        return Optimum(
+            parameters=parameters,
+            standard_errors=errors,
+            log_likelihood=-value * n_customers,
+            condition=condition,
+            n_evaluations=count,
         )
-        for start in starts
-    ]
-    best = min(ends, key=lambda end: float(end.fun))
-    theta = np.asarray(best.x, dtype=np.float64)
-    _refuse_at_bound(theta, low, high, names)
-    bent, _ = _determined(curvature(sample, theta, sample(theta)[1]), names)
-    inverse = np.linalg.inv(bent).astype(np.float64)
-    theta, value, count = _descend(full, theta, inverse, low, high, n_customers)
-    _refuse_at_bound(theta, low, high, names)
-    hessian, condition = _determined(curvature(sample, theta, sample(theta)[1]), names)
-    parameters = np.exp(theta)
-    errors = parameters * np.sqrt(np.diag(np.linalg.inv(hessian)) / n_customers)
-    return Optimum(
-        parameters=parameters,
-        standard_errors=errors,
-        log_likelihood=-value * n_customers,
-        condition=condition,
-        n_evaluations=count,
-    )
 
 
 def curvature(

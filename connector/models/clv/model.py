@@ -1,18 +1,17 @@
 """A lifetime value model as a whole: fitted once, stored as JSON, applied to anybody.
 
 Two kinds share one shape and one card: :class:`ClvModel`, parametric, from purchase histories
-alone, and :class:`TwoStageClvModel`, boosted trees over features. Both hold the tiers' cut points
-of the population that they were fitted on, so that a customer's tier does not move because somebody
-else bought.
+alone, and :class:`TwoStageClvModel`, boosted trees over features, with a model of purchases beside
+them for what trees do not tell (who is active still, how many orders, when the next). Both hold the
+tiers' cut points of the population that they were fitted on, so that a customer's tier does not
+move because somebody else bought.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,22 @@ from connector.models.clv import spend as spend_models
 from connector.models.clv.card import Card, Trial
 from connector.models.clv.histories import Floats, Histories
 from connector.models.clv.purchase_fit import Family
-from connector.models.clv.purchases import PurchaseModel
+from connector.models.clv.purchases import (
+    PooledRate,
+    PurchaseModel,
+    expected_purchases,
+    next_purchase_days,
+    p_alive,
+)
 from connector.models.clv.spend import SpendModel
+from connector.models.clv.stored import (
+    card_of,
+    common_from_dict,
+    common_to_dict,
+    purchases_from_dict,
+    purchases_to_dict,
+    version_of,
+)
 from connector.models.clv.transactions import Customers
 from connector.models.clv.two_stage import TwoStage
 from connector.models.clv.value import (
@@ -93,7 +106,7 @@ class ClvModel:
     @property
     def version(self) -> str:
         """Twelve hexadecimal digits that change whenever the model's answers may."""
-        return _version(self.to_dict())
+        return version_of(self.to_dict())
 
     def predict(self, histories: Histories, mean_value: Floats) -> LifetimeValues:
         """Value customers by their histories.
@@ -112,11 +125,8 @@ class ClvModel:
         spend = self.spend
         return {
             "kind": self.kind,
-            **_common(self.name, self.value, self.horizon, self.tiers, self.cuts, self.card),
-            "purchases": {
-                "model": self.purchases.name,
-                "parameters": purchase_fit.parameters(self.purchases),
-            },
+            **common_to_dict(self.name, self.value, self.horizon, self.tiers, self.cuts, self.card),
+            "purchases": purchases_to_dict(self.purchases),
             "spend": {"model": spend.name, "parameters": spend_models.parameters(spend)},
         }
 
@@ -128,10 +138,10 @@ class ClvModel:
             ModelError: The data has another shape.
         """
         try:
-            purchases, spend = data["purchases"], data["spend"]
+            spend = data["spend"]
             return cls(
-                **_read_common(data),
-                purchases=purchase_fit.from_parameters(purchases["model"], purchases["parameters"]),
+                **common_from_dict(data),
+                purchases=purchases_from_dict(data["purchases"]),
                 spend=spend_models.from_parameters(spend["model"], spend["parameters"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
@@ -149,6 +159,7 @@ class TwoStageClvModel:
         value: ``margin`` or ``net_revenue``.
         horizon: How far it looks, and the discount of the values that it learned from.
         trees: Both stages.
+        purchases: Tells of activity and orders; None: they are unknown.
         tiers: Best first.
         cuts: Least value of each tier but the last, in currency.
         card: Where it comes from.
@@ -158,6 +169,7 @@ class TwoStageClvModel:
     value: str
     horizon: Horizon
     trees: TwoStage
+    purchases: PurchaseModel | None
     tiers: tuple[Tier, ...]
     cuts: tuple[float, ...]
     card: Card
@@ -166,18 +178,38 @@ class TwoStageClvModel:
     @property
     def version(self) -> str:
         """Twelve hexadecimal digits that change whenever the model's answers may."""
-        return _version(self.to_dict())
+        return version_of(self.to_dict())
 
-    def predict(self, matrix: Floats) -> LifetimeValues:
-        """Value customers by their features, columns as ``trees.features``."""
-        return self.trees.predict(matrix)
+    def predict(self, matrix: Floats, histories: Histories | None = None) -> LifetimeValues:
+        """Value customers by their features, columns as ``trees.features``.
+
+        Args:
+            matrix: Features, one row a customer.
+            histories: Of the same customers; without them nothing is said of activity and orders.
+
+        Raises:
+            ModelError: The lengths differ.
+        """
+        values = self.trees.predict(matrix)
+        if self.purchases is None or histories is None:
+            return values
+        if len(histories) != matrix.shape[0]:
+            raise ModelError(f"{len(histories)} histories are not those of {matrix.shape[0]} rows.")
+        alive = self.purchases.p_alive(histories)
+        return replace(
+            values,
+            p_alive=p_alive(self.purchases, histories),
+            purchases=expected_purchases(self.purchases, histories, self.horizon.days),
+            next_purchase_days=next_purchase_days(self.purchases, histories, alive),
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         return {
             "kind": self.kind,
-            **_common(self.name, self.value, self.horizon, self.tiers, self.cuts, self.card),
+            **common_to_dict(self.name, self.value, self.horizon, self.tiers, self.cuts, self.card),
             "trees": self.trees.to_dict(),
+            "purchases": None if self.purchases is None else purchases_to_dict(self.purchases),
         }
 
     @classmethod
@@ -188,7 +220,12 @@ class TwoStageClvModel:
             ModelError: The data has another shape.
         """
         try:
-            return cls(**_read_common(data), trees=TwoStage.from_dict(data["trees"]))
+            purchases = data.get("purchases")
+            return cls(
+                **common_from_dict(data),
+                trees=TwoStage.from_dict(data["trees"]),
+                purchases=None if purchases is None else purchases_from_dict(purchases),
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ModelError(
                 "A stored lifetime value model cannot be read.", hint="Fit the model again."
@@ -243,7 +280,37 @@ def fit(
         spend=spend,
         tiers=spec.tiers,
         cuts=tier_cuts(values.expected, spec.tiers),
-        card=_card(customers, HISTORY, as_of, n_rows, trials, notes),
+        card=card_of(customers, HISTORY, as_of, n_rows, trials, notes),
+    )
+
+
+def rule(spec: ClvSpec, customers: Customers, *, as_of: datetime, n_rows: int) -> ClvModel:
+    """What stands in where no model can be fitted: the pooled rate times the pooled spend.
+
+    Args:
+        spec: What the configuration says; ``family`` plays no part.
+        customers: Histories and values, days counted from 1970-01-01.
+        as_of: The instant that the customers were observed at, aware.
+        n_rows: Transactions behind them, for the card.
+
+    Raises:
+        InsufficientDataError: There is hardly any purchase, or nobody was observed for a day.
+    """
+    histories = customers.histories
+    purchases = PooledRate.of(histories)
+    spend = spend_models.PooledSpend.of(
+        histories.repeats, customers.mean_value, customers.first_value
+    )
+    values = lifetime_values(purchases, spend, histories, customers.mean_value, spec.horizon)
+    return ClvModel(
+        name=spec.name,
+        value=spec.value,
+        horizon=spec.horizon,
+        purchases=purchases,
+        spend=spend,
+        tiers=spec.tiers,
+        cuts=tier_cuts(values.expected, spec.tiers),
+        card=card_of(customers, HISTORY, as_of, n_rows, (), ()),
     )
 
 
@@ -258,6 +325,7 @@ def fit_two_stage(
     as_of: datetime,
     n_rows: int,
     trials: Sequence[Trial] = (),
+    purchases: PurchaseModel | None = None,
 ) -> TwoStageClvModel:
     """Fit the two-stage model and cut the tiers among the training rows.
 
@@ -271,6 +339,7 @@ def fit_two_stage(
         as_of: The instant that the features are as of, aware.
         n_rows: Transactions behind them, for the card.
         trials: Backtests, for the card.
+        purchases: Tells of activity and orders.
 
     Raises:
         InsufficientDataError: Too few bought, or too few did not.
@@ -282,74 +351,8 @@ def fit_two_stage(
         value=spec.value,
         horizon=spec.horizon,
         trees=trees,
+        purchases=purchases,
         tiers=spec.tiers,
         cuts=tier_cuts(trees.predict(matrix).expected, spec.tiers),
-        card=_card(customers, features, as_of, n_rows, trials, []),
+        card=card_of(customers, features, as_of, n_rows, trials, []),
     )
-
-
-def _card(
-    customers: Customers,
-    features: Sequence[str],
-    as_of: datetime,
-    n_rows: int,
-    trials: Sequence[Trial],
-    notes: Sequence[str],
-) -> Card:
-    epoch = date(1970, 1, 1).toordinal()
-    return Card(
-        as_of=as_of,
-        first_day=date.fromordinal(epoch + int(customers.first_day.min())),
-        last_day=date.fromordinal(epoch + customers.end_day),
-        n_rows=n_rows,
-        n_customers=len(customers),
-        n_repeaters=customers.histories.n_repeaters,
-        features=tuple(features),
-        trials=tuple(trials),
-        notes=tuple(notes),
-    )
-
-
-def _version(data: Mapping[str, object]) -> str:
-    text = json.dumps(data, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _common(
-    name: str,
-    value: str,
-    horizon: Horizon,
-    tiers: Sequence[Tier],
-    cuts: Sequence[float],
-    card: Card,
-) -> dict[str, object]:
-    """What both kinds store alike; a tier that nobody reaches has the cut null."""
-    return {
-        "name": name,
-        "value": value,
-        "horizon": {
-            "days": float(horizon.days),
-            "annual_discount_rate": float(horizon.annual_discount_rate),
-        },
-        "tiers": [{"name": tier.name, "top_share": float(tier.top_share)} for tier in tiers],
-        "cuts": [cut if np.isfinite(cut) else None for cut in cuts],
-        "card": card.to_dict(),
-    }
-
-
-def _read_common(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Inverse of :func:`_common`."""
-    tiers = tuple(Tier(str(t["name"]), float(t["top_share"])) for t in data["tiers"])
-    cuts = tuple(float("inf") if cut is None else float(cut) for cut in data["cuts"])
-    if len(cuts) != len(tiers) - 1:
-        raise ValueError(f"{len(tiers)} tiers have {len(cuts)} cuts")
-    return {
-        "name": str(data["name"]),
-        "value": str(data["value"]),
-        "horizon": Horizon(
-            float(data["horizon"]["days"]), float(data["horizon"]["annual_discount_rate"])
-        ),
-        "tiers": tiers,
-        "cuts": cuts,
-        "card": Card.from_dict(data["card"]),
-    }

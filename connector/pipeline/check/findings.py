@@ -11,11 +11,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
-import traceback
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connector import holdouts
@@ -23,6 +22,7 @@ from connector.config import Config, lint
 from connector.config.problems import did_you_mean
 from connector.domain import Finding, Level
 from connector.errors import ConfigError, LiftlineError
+from connector.log import place, trace
 from connector.numbers import several
 from connector.pipeline import specs
 from connector.pipeline.activate.notes import changed_in_file
@@ -37,6 +37,8 @@ from connector.ports import Destination
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
+
+logger = logging.getLogger(__name__)
 
 
 class Vendors(enum.Enum):
@@ -155,12 +157,8 @@ class _Report:
         except LiftlineError as problem:
             self._add(Finding(Level.ERROR, subject, problem.message, problem.hint))
         except Exception as problem:  # noqa: BLE001 - an adapter may be anybody's, and may raise anything
-            # The text of a foreign error may quote a person's data; its kind and place do not.
-            frames = traceback.extract_tb(problem.__traceback__)
-            where = Path(frames[-1].filename).name if frames else ""
-            line = frames[-1].lineno if frames else 0
-            what = f"{type(problem).__name__} in {where}, line {line}"
-            message = f"This could not be looked at ({what})."
+            logger.info("looking at %s failed:\n%s", subject, trace(problem))
+            message = f"This could not be looked at ({place(problem)})."
             self._add(Finding(Level.ERROR, subject, message, "Report it as a bug, with this line."))
 
     def _add(self, finding: Finding) -> None:

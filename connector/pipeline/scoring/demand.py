@@ -19,7 +19,7 @@ from connector.models.clv.scores import ValueScores
 from connector.models.clv.transactions import Customers, Transactions, observe
 from connector.models.demand import Buyers, DemandBacktest, Window
 from connector.pipeline.scoring import transactions as orders
-from connector.pipeline.scoring import value
+from connector.pipeline.scoring import value_trials as trials
 from connector.pipeline.scoring.context import ScoringContext
 from connector.warehouse.render import literal
 
@@ -78,7 +78,7 @@ def backtest(context: ScoringContext, name: str, settings: Settings) -> DemandBa
         InsufficientDataError: The history is too short for a window, or no order holds a category.
     """
     transactions = orders.read_transactions(context, name, settings)
-    windows = value.holdouts(transactions, settings, orders.observed_to(context))
+    windows = trials.holdouts(transactions, settings, orders.observed_to(context))
 
     def known(window: Window) -> Buyers:
         customers = observe(transactions, window.end_day)
@@ -118,7 +118,7 @@ def baskets(context: ScoringContext, level: str = "category") -> pd.DataFrame:
 
 def _purchases(settings: Settings, customers: Customers) -> PurchaseModel:
     """The file's first model of purchases, or the pooled rate where it cannot be fitted."""
-    families: Mapping[str, Family] = value.FAMILIES
+    families: Mapping[str, Family] = trials.FAMILIES
     named = [families[one] for one in settings.algorithms if one in families]
     family = named[0] if named else Family.MBG
     return purchase_fit.fit_or_rule(customers.histories, family)[0]

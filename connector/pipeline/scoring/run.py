@@ -2,12 +2,19 @@
 
 A model that may not be published leaves the one before in its place; where there is none, its
 columns hold nothing and everybody is told why. So a bad night's data costs freshness, never sense.
+A fit that fails by an error that nobody foresaw is treated alike, and the others go on: the place
+of the error is told, and the log at -v holds the calls that led there.
+
+Scoring is another matter. Without scores a segment empties and its people are taken off their
+lists; so where a model cannot score, because its source lacks what it reads, the run is held, and
+an error that nobody foresaw stops it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,8 +24,9 @@ from typing import Any
 from connector.config import Config
 from connector.config.models import Model
 from connector.domain import Finding, Level
-from connector.errors import InsufficientDataError, ModelError
+from connector.errors import InsufficientDataError, LiftlineError, ModelError
 from connector.features.build import FeatureMeta
+from connector.log import place, trace
 from connector.models import store
 from connector.models.card import ModelCard, ScoreColumn
 from connector.pipeline import specs
@@ -27,6 +35,8 @@ from connector.pipeline.scoring.kinds import FittedModel, Kind, kind_of
 from connector.state.database import parse_utc
 from connector.state.journal import Journal
 from connector.warehouse.render import quote
+
+logger = logging.getLogger(__name__)
 
 TRY_AGAIN = timedelta(days=7)
 """How long a model that failed its gates is left alone, when it is fitted with training only."""
@@ -92,16 +102,24 @@ def score_models(
         else:
             model = _chosen(context, journal, name, settings, kind, scores, retrain=retrain)
         relation = f"{name}_scores"
-        if model is None:
-            columns = kind.columns(settings)
-            _nothing(context, name, columns, relation)
-        else:
+        columns = kind.columns(settings)
+        if model is not None:
             if name not in scores.fresh:
                 model = kind.refresh(context, name, settings, model)
-            columns = model.columns
-            kind.score(context, name, settings, model, relation)
-            scores.cards[name] = model.card
-            scores.models[name] = model
+            try:
+                kind.score(context, name, settings, model, relation)
+            except InsufficientDataError as problem:
+                message = f"Nobody can be scored: {problem.message}"
+                scores.findings.append(
+                    Finding(Level.ERROR, f"models.{name}", message, problem.hint)
+                )
+                model = None
+            else:
+                columns = model.columns
+                scores.cards[name] = model.card
+                scores.models[name] = model
+        if model is None:
+            _nothing(context, name, columns, relation)
         scores.relations.append(relation)
         for column in columns:
             full = f"{name}.{column.name}"
@@ -130,7 +148,11 @@ def _chosen(
     row = journal.model(name)
     before, stored_digest = _read(row, name, scores)
     attempt = journal.model(name + REFUSED)
-    if retrain or _due(settings, digest, row, stored_digest, attempt, as_of=context.as_of):
+    due = _due(settings, digest, row, stored_digest, attempt, as_of=context.as_of)
+    if before is not None and row is not None and before.card.rule:
+        # A rule gives way as soon as there is enough to go by.
+        due = due or context.as_of - parse_utc(row[2]) >= TRY_AGAIN
+    if retrain or due:
         fitted = _fitted(context, name, settings, kind, before, digest, scores)
         if fitted is not None:
             scores.versions[name] = None
@@ -172,12 +194,17 @@ def _fitted(
     left = "The model before stays in use." if before else "Its columns hold nothing meanwhile."
     try:
         fitted = kind.fit(context, name, settings, before)
-    except InsufficientDataError as problem:
-        scores.findings.append(
-            Finding(Level.WARNING, f"models.{name}", f"{problem.message} {left}", problem.hint)
-        )
-        reasons = [problem.message]
-        scores.fresh[name + REFUSED] = json.dumps({"settings": digest, "reasons": reasons})
+    except ModelError as problem:
+        _unfitted(name, digest, scores, problem.message, left, problem.hint)
+        return None
+    except LiftlineError:
+        raise
+    except Exception as problem:  # noqa: BLE001 - a library's fit may raise anything on odd data
+        logger.warning("models.%s could not be fitted: %s", name, place(problem))
+        logger.info("the calls that led there:\n%s", trace(problem))
+        message = f"The fit failed ({place(problem)})."
+        hint = "Report it as a bug, with this line; `liftline -v check` tells more."
+        _unfitted(name, digest, scores, message, left, hint)
         return None
     model = fitted.model
     failed = [gate for gate in model.card.gates if not gate.passed]
@@ -195,10 +222,19 @@ def _fitted(
             {"settings": digest, "reasons": reasons, "card": model.card.to_dict()}
         )
         return None
-    scores.findings += [Finding(Level.NOTE, f"models.{name}", note) for note in model.card.notes]
+    for note in model.card.notes:
+        level = Level.WARNING if note == model.card.rule else Level.NOTE
+        scores.findings.append(Finding(level, f"models.{name}", note))
     scores.fresh[name] = store.dumps(model, settings=digest)
     scores.files.update(fitted.files)
     return model
+
+
+def _unfitted(name: str, digest: str, scores: Scores, message: str, left: str, hint: str) -> None:
+    """Tell why there is no new model."""
+    scores.findings.append(Finding(Level.WARNING, f"models.{name}", f"{message} {left}", hint))
+    refused = {"settings": digest, "reasons": [message]}
+    scores.fresh[name + REFUSED] = json.dumps(refused)
 
 
 def _still_refused(name: str, attempt: Mapping[str, Any]) -> Finding:

@@ -138,20 +138,20 @@ def backtest_clv(
 
 def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa: ANN401 - of a run
     from connector.pipeline.scoring import transactions as orders
-    from connector.pipeline.scoring import value
+    from connector.pipeline.scoring import value_trials as trials
 
     transactions = orders.read_transactions(context, name, settings)
     last_day = orders.observed_to(context)
-    windows = value.holdouts(transactions, settings, last_day)
-    found, untried = value.try_contenders(context, name, settings, transactions, windows)
-    choice = value.choose(settings, found)
-    order = [one for one in (*settings.algorithms, *value.BASELINES) if one in found]
+    windows = trials.holdouts(transactions, settings, last_day)
+    found, untried = trials.try_contenders(context, name, settings, transactions, windows)
+    choice = trials.choose(settings, found)
+    order = [one for one in (*settings.algorithms, *trials.BASELINES) if one in found]
     made = []
     for i, window in enumerate(windows):
         results = tuple(
             Result(
                 name=one,
-                is_rule=one in value.BASELINES,
+                is_rule=one in trials.BASELINES,
                 people=found[one][i].n_customers,
                 mae=found[one][i].mae,
                 rmse=found[one][i].rmse,

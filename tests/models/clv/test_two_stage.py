@@ -99,6 +99,23 @@ def test_the_same_seed_gives_the_same_model_and_json_keeps_it(fitted):
     assert np.array_equal(read.predict(matrix).high_80, fitted.predict(matrix).high_80)
 
 
+@pytest.mark.parametrize("who", ["all", "buyers", "some buyers"])
+def test_a_feature_that_is_unknown_of_everybody_changes_nothing(who):
+    """Of all, of the buyers alone, or of those who happen to be in one part of them."""
+    matrix, value, _, _ = shop(700, seed=1)
+    unknown = np.full(value.size, np.nan)
+    if who == "buyers":
+        unknown[value <= 0] = 1.0
+    if who == "some buyers":
+        unknown[np.flatnonzero(value > 0)[:2]] = 1.0
+    more = np.column_stack([matrix, unknown])
+    found = fit((*FEATURES, "clicks"), more, value, np.random.default_rng(5), QUICK)
+    assert np.isfinite(found.predict(more).expected).all()
+    if who == "all":
+        plain = fit(FEATURES, matrix, value, np.random.default_rng(5), QUICK)
+        assert found.predict(more).expected.tolist() == plain.predict(matrix).expected.tolist()
+
+
 def test_too_few_buyers_and_wrong_shapes_are_refused(fitted):
     matrix, value, _, _ = shop(500, seed=3)
     rng = np.random.default_rng(0)
