@@ -11,7 +11,10 @@ and only its noise shrinks.
   differences by how many people each holds. Hashing needs no stratified draw for it.
 
 Both hand on the skewness, so that Hall's interval corrects what is left of it: revenue does not
-become normal by being adjusted.
+become normal by being adjusted. Where the past explains little (3 % of the variance), both tails
+are nominal from 45 expected buyers on. Where it explains 11 %, false "lift" at 45 buyers is 3.1 %
+with CUPED and 2.8 % with strata, and 2.9 and 2.8 % at 90; Welch's interval of the adjusted outcome
+has 5.3 and 4.4 % there. ``bench/lift_coverage.md`` has the table.
 
 References:
     Deng, Xu, Kohavi & Walker (2013), "Improving the sensitivity of online controlled experiments by

@@ -16,8 +16,10 @@ for each look, larger than 1.96, by which an estimate's interval is widened:
 small holdout with skewed revenue breaks it in the same way. So the critical value is applied on
 Hall's transformed scale (:meth:`connector.lift.intervals.Studentised.bounds`): T' and not T must
 stay within it. Without skewness this is the published bound to the last digit; with it, both sides
-err alike, and a look never contradicts the final interval's way of seeing. For estimates that come
-with a standard error alone, :func:`confidence_sequence` gives the published symmetric bound. The
+err alike, and a look never contradicts the final interval's way of seeing. Twelve looks
+at revenue of which the first has eight buyers held out called a lift that was not there in 6.4 % of
+campaigns by the symmetric bound at 5 %, and in 3.3 % by this one. For estimates that come with a
+standard error alone, :func:`confidence_sequence` gives the published symmetric bound. The
 verdict's thresholds on expected buyers hold at every look as they do at the end, since far out in
 the tail a handful of buyers is not normal on any scale.
 
