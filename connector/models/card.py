@@ -36,10 +36,12 @@ class ScoreColumn:
 class Gate:
     """One condition of publishing a model.
 
+    The words are read by people who never saw the configuration: ``found``, then what is needed.
+
     Attributes:
         name: As in the configuration's ``publish_if``, such as ``auc_at_least``.
-        required: What is asked, in words and numbers.
-        found: What was measured.
+        required: What is asked, in words and numbers, such as ``at least 500 people who did it``.
+        found: What was measured, in words and numbers, such as ``4,205 people did it``.
         passed: Whether it holds; a model with a gate that does not hold is never published.
     """
 
@@ -68,6 +70,7 @@ class ModelCard:
         gates: Every gate, passed or not.
         notes: What a person should know, in whole sentences.
         rule: Why a simple rule stands in for a model, one of the notes; empty for a model.
+        n_rows: Rows of the training table; None where a fit does not tell.
     """
 
     name: str
@@ -83,6 +86,7 @@ class ModelCard:
     gates: tuple[Gate, ...] = ()
     notes: tuple[str, ...] = ()
     rule: str = ""
+    n_rows: int | None = None
 
     @property
     def is_publishable(self) -> bool:
@@ -108,6 +112,7 @@ class ModelCard:
             ],
             "notes": list(self.notes),
             "rule": self.rule,
+            "n_rows": self.n_rows,
         }
 
     @classmethod
@@ -136,6 +141,8 @@ class ModelCard:
                 gates=tuple(Gate(**gate) for gate in data["gates"]),
                 notes=tuple(map(str, data["notes"])),
                 rule=str(data.get("rule", "")),
+                # Cards of models that were stored before it was told do not have it.
+                n_rows=None if data.get("n_rows") is None else int(data["n_rows"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ModelError(

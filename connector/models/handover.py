@@ -172,8 +172,8 @@ def _with_churn(card: ModelCard, churn: float, matching: Matching, rules: LabelR
     """The card with the churn, its gate last."""
     gate = Gate(
         "min_overlap",
-        f"at least {rules.min_overlap:.0%} of people keep their label",
-        f"{1 - churn:.1%}",
+        f"at least {rules.min_overlap:.0%}",
+        f"{1 - churn:.1%} of people keep their label",
         1 - churn >= rules.min_overlap,
     )
     refusal = (

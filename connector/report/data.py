@@ -14,6 +14,7 @@ from typing import Any
 
 from connector.errors import LiftlineError
 from connector.report.codec import decode, encode_fields
+from connector.report.lifetime import ValueSummary
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 from connector.report.migration import MigrationSummary
 from connector.report.models import (
@@ -21,7 +22,6 @@ from connector.report.models import (
     PersonaSummary,
     SegmentTrend,
     TopicSummary,
-    ValueSummary,
 )
 from connector.report.people import RfmSummary, SegmentRow, money_of_group
 from connector.report.sent import (

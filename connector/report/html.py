@@ -19,7 +19,16 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from connector.report import cards, charts, model_charts, model_words, sankey, story, words
+from connector.report import (
+    cards,
+    charts,
+    model_charts,
+    model_words,
+    sankey,
+    story,
+    value_charts,
+    words,
+)
 from connector.report import format as shown
 from connector.report.data import ReportData
 from connector.report.models import LEAST_DOT
@@ -193,6 +202,8 @@ def _environment() -> Environment:
         persona_map=model_charts.persona_map,
         persona_class=model_charts.persona_class,
         trend_chart=model_charts.trend_chart,
+        value_histogram=value_charts.value_histogram,
+        concentration_chart=value_charts.concentration_chart,
         sankey_chart=sankey.sankey_chart,
         NARROW=sankey.NARROW,
         place_name=sankey.place_name,

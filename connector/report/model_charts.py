@@ -37,7 +37,7 @@ def gain_chart(tenths: Sequence[TenthRow], *, uid: str) -> Markup:
     line = [(0.0, 0.0), *((one.number / len(tenths), one.gain) for one in tenths)]
     third = tenths[2].gain if len(tenths) > 2 else 1.0
     said = f"The best three tenths of the people hold {percent(third)} of those who did it."
-    return _square(
+    return square_chart(
         line=line,
         dots=line[1:],
         title="Gains",
@@ -51,16 +51,24 @@ def gain_chart(tenths: Sequence[TenthRow], *, uid: str) -> Markup:
 def calibration_chart(bins: Sequence[BinRow], *, uid: str) -> Markup:
     """What was predicted against what people did; on the diagonal both agree."""
     top = max((max(one.predicted, one.observed) for one in bins), default=1.0)
-    top = min(1.0, max(top, 0.01) * 1.05)
+    # Room for the intervals, as far as they do not press the dots together.
+    reach = max((one.interval[1] for one in bins), default=1.0)
+    top = min(1.0, max(top, 0.01) * 1.05, 1.0) if reach <= top else min(1.0, reach, 1.3 * top)
     dots = [(one.predicted / top, one.observed / top) for one in bins]
     most = max((one.people for one in bins), default=1)
     said = "; ".join(
-        f"predicted {percent(one.predicted)}, did it {percent(one.observed)}" for one in bins
+        f"predicted {percent(one.predicted)}, did it {percent(one.observed)}"
+        f" ({percent(one.interval[0])} to {percent(one.interval[1])})"
+        for one in bins
     )
-    return _square(
+    return square_chart(
         line=(),
         dots=dots,
-        radii=[2.5 + 4.5 * (one.people / most) ** 0.5 for one in bins],
+        radii=[2.5 + 3.5 * (one.people / most) ** 0.5 for one in bins],
+        bars=[
+            (one.predicted / top, one.interval[0] / top, min(one.interval[1] / top, 1.0))
+            for one in bins
+        ],
         title="Calibration",
         description=said,
         across="predicted",
@@ -70,7 +78,7 @@ def calibration_chart(bins: Sequence[BinRow], *, uid: str) -> Markup:
     )
 
 
-def _square(
+def square_chart(
     *,
     line: Sequence[tuple[float, float]],
     dots: Sequence[tuple[float, float]],
@@ -80,9 +88,23 @@ def _square(
     upwards: str,
     uid: str,
     radii: Sequence[float] = (),
+    bars: Sequence[tuple[float, float, float]] = (),
     top: float = 1.0,
 ) -> Markup:
-    """A chart of shares against shares with its diagonal; coordinates are 0 to 1."""
+    """A chart of shares against shares with its diagonal; coordinates are 0 to 1.
+
+    Args:
+        line: Places that are joined.
+        dots: Places that are marked.
+        title: For screen readers.
+        description: Likewise, with the numbers.
+        across: Name of the axis to the right.
+        upwards: Name of the other.
+        uid: Unique in the page.
+        radii: Of the dots.
+        bars: Uncertainty: where to the right, from where to where upwards.
+        top: What 1 stands for on both axes.
+    """
     width, height = _LEFT + _SIZE + 14, _TOP + _SIZE + _BOTTOM
 
     def x(share: float) -> float:
@@ -103,6 +125,11 @@ def _square(
         )  # fmt: skip
     path = " ".join(f"{'ML'[i > 0]}{x(a):.1f} {y(b):.1f}" for i, (a, b) in enumerate(line))
     drawn = Markup('<path class="line" d="{}"/>').format(path) if path else Markup()
+    for a, low, high in bars:
+        drawn += Markup(
+            '<path class="error" d="M{x:.1f} {low:.1f}V{high:.1f}M{l:.1f} {low:.1f}h6'
+            'M{l:.1f} {high:.1f}h6"/>'
+        ).format(x=x(a), l=x(a) - 3, low=y(low), high=y(high))
     sizes = radii or [3.0] * len(dots)
     for (a, b), radius in zip(dots, sizes, strict=True):
         drawn += Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(

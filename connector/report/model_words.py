@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -35,11 +36,31 @@ RULES: Mapping[str, str] = MappingProxyType(
         "zero": "nobody comes back",
         "popularity": "best sellers",
         "own_favourites": "own favourites",
+        "btyd": "a purchase model",
         "shuffled_features": "shuffled features",
         "by_chance": "a ranking by chance",
     }
 )
 """Naive rules that a model is held against."""
+
+GATES: Mapping[str, str] = MappingProxyType(
+    {
+        "positives_at_least": "enough people to learn from",
+        "auc_at_least": "tells people apart",
+        "beats": "beats the simple rule",
+        "ece_at_most": "probabilities come true",
+        "leakage_alarm": "not too good to be true",
+        "feature_leakage_alarm": "no input gives the outcome away",
+        "coverage_at_least": "enough people have a score",
+        "backtest": "right about the past",
+        "min_overlap": "names stay with their people",
+        "bootstrap_jaccard": "groups come back when people are drawn anew",
+        "beats_popularity": "beats best sellers",
+        "beats_own_favourites": "beats own favourites",
+        "pairs_found": "pairs that are no accident",
+    }
+)
+"""Conditions of publishing a model."""
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -93,6 +114,15 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "effect_bottom_fifth": "what it brings the lowest fifth",
         "n_treated": "people treated",
         "n_control": "people in control",
+        "precision": "bought, of what is listed",
+        "weight_again": "weight of buying again",
+        "weight_goes_with": "weight of what goes with a basket",
+        "weight_taste": "weight of taste",
+        "weight_popular": "weight of best sellers",
+        "n_baskets": "baskets",
+        "n_pairs": "pairs",
+        "n_sure_pairs": "pairs that are no accident",
+        "largest_lift": "largest lift of a pair",
     }
 )
 """Measures; one that is not listed goes by its own name."""
@@ -105,11 +135,12 @@ BETTER: Mapping[str, str] = MappingProxyType(
         "perplexity": "lower is better",
         "hit_rate": "higher is better",
         "qini": "higher is better",
+        "precision": "higher is better",
     }
 )
 
 _SHARES = frozenset(
-    {"hit_rate", "total_error", "base_rate", "min_segment_share", "label_churn", "ece"}
+    {"hit_rate", "precision", "total_error", "base_rate", "min_segment_share", "label_churn", "ece"}
 )
 _FINE = frozenset(
     {"auc", "average_precision", "brier", "calibration_in_the_large", "log_loss", "log_likelihood"}
@@ -134,6 +165,52 @@ def rule(name: str) -> str:
 def measure(name: str) -> str:
     """A measure as people call it."""
     return MEASURES.get(name, name.replace("_", " "))
+
+
+def gate(name: str, found: str, required: str) -> str:
+    """A condition, what was found and what is needed, as one line without a full stop."""
+    text = GATES.get(name, name.replace("_", " "))
+    return f"{text[:1].upper()}{text[1:]}: {plain(found)}; needed: {plain(required)}"
+
+
+def plain(text: str) -> str:
+    """A sentence about models with the names of rules and algorithms as people call them."""
+    return _NAMES.sub(lambda found: _CALLED[found[0]], text)
+
+
+def found_on(kind: str) -> str:
+    """What the measures of a kind of model were taken on."""
+    if kind == "cluster":
+        return "On the people that it was fitted on, and on people drawn anew from them"
+    return "On data that it has not seen"
+
+
+def separation(silhouette: float, shuffled: float) -> str:
+    """How well groups stand apart, in a sentence.
+
+    Args:
+        silhouette: Of the groups, -1 to 1.
+        shuffled: Of groups made from shuffled features: what chance alone separates.
+    """
+    beside = f"Their silhouette is {silhouette:.2f}, beside {shuffled:.2f} with shuffled features"
+    if silhouette <= shuffled + HARDLY:
+        return (
+            f"{beside}: people are hardly better separated than by chance. The personas cut a"
+            " continuum into ranges, so read their borders softly."
+        )
+    return f"{beside}, where 1 would be crowds apart and 0 none at all."
+
+
+HARDLY = 0.05
+"""A silhouette no further above that of shuffled features separates hardly better than chance."""
+
+_CALLED: Mapping[str, str] = {
+    # A name of one word may be meant as a word.
+    name: words
+    for name, words in {**ALGORITHMS, **RULES}.items()
+    if "_" in name
+}
+_NAMES = re.compile(r"\b(?:" + "|".join(sorted(_CALLED, key=len, reverse=True)) + r")\b")
 
 
 def figure(name: str, value: float, currency: str = "") -> str:

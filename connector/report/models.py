@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connector.report.people import money_of_group
-
 LEAST_DOT = 3
 """Fewer people make no dot of the map."""
+
+_Z_95 = 1.959963984540054
+"""Quantile of the standard normal at .975."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,22 @@ class BinRow:
     predicted: float
     observed: float
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share who did it, by Wilson.
+
+        References:
+            E. B. Wilson (1927), "Probable inference, the law of succession, and statistical
+            inference", Journal of the American Statistical Association 22(158).
+        """
+        n, z2 = self.people, _Z_95 * _Z_95
+        if n <= 0:
+            return 0.0, 1.0
+        centre = (self.observed + z2 / (2 * n)) / (1 + z2 / n)
+        spread = self.observed * (1 - self.observed) / n + z2 / (4 * n * n)
+        half = _Z_95 * spread**0.5 / (1 + z2 / n)
+        return max(centre - half, 0.0), min(centre + half, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ProfitPoint:
@@ -83,6 +100,8 @@ class ProfitRow:
         campaign: Its name; empty for the value and cost that the model itself was given.
         value: What a response brings, less what an offer costs, currency.
         cost: Of a contact, currency.
+        basis: What a response brings: an order's ``margin`` or ``revenue``; empty where the model
+            itself says it.
         cutoff: The probability with the most profit.
         share: People at or above it (0-1).
         best: Profit there, for a thousand people.
@@ -98,6 +117,7 @@ class ProfitRow:
     best: float
     everybody: float
     points: tuple[ProfitPoint, ...] = ()
+    basis: str = "revenue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +137,10 @@ class ModelRow:
         notes: What a person should know.
         refused: Why a newer fit is not used.
         is_refused: Whether the card is of a model that is not used.
+        data_from: The oldest instant that it looked at; None: all that there was.
+        rows: Of its training table; None where it is not told.
+        features: What it reads of a person.
+        seed: Of its randomness, hexadecimal; empty where it has none.
         tenths, bins: Of propensity models, on unseen people.
         profits: Of the campaigns whose segment reads the model.
     """
@@ -133,6 +157,10 @@ class ModelRow:
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     is_refused: bool = False
+    data_from: datetime | None = None
+    rows: int | None = None
+    features: tuple[str, ...] = ()
+    seed: str = ""
     tenths: tuple[TenthRow, ...] = ()
     bins: tuple[BinRow, ...] = ()
     profits: tuple[ProfitRow, ...] = ()
@@ -185,6 +213,9 @@ class PersonaSummary:
         n_outliers: People who are in no crowd.
         explained: Share of the variance along both sides of the map.
         dots: Everybody, by place.
+        eligible: Whom the model is about, as the configuration says it; empty: everybody.
+        silhouette: How well the personas stand apart; None where it is not known.
+        shuffled: The same with shuffled features.
     """
 
     model: str
@@ -193,6 +224,9 @@ class PersonaSummary:
     n_outliers: int = 0
     explained: tuple[float, ...] = ()
     dots: tuple[Dot, ...] = ()
+    eligible: str = ""
+    silhouette: float | None = None
+    shuffled: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,81 +246,6 @@ class TopicSummary:
     model: str
     topics: tuple[TopicRow, ...]
     n_without: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TierRow:
-    """One class by lifetime value.
-
-    Attributes:
-        name: Its name.
-        people: How many.
-        expected: Of all of them together, currency; None where it is not shown.
-        low, high: Ends of the 80 % range of the person in the middle; None where not shown.
-    """
-
-    name: str
-    people: int
-    expected: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("expected", "low", "high"):
-            object.__setattr__(self, name, money_of_group(self.people, getattr(self, name)))
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """One contender or naive rule on holdouts, mean of the windows.
-
-    Attributes:
-        name: Of the algorithm or the rule.
-        is_rule: Whether it is a naive one.
-        is_chosen: Whether it is the one in use.
-        mae, rmse: Error of a person, currency.
-        bias: Predicted total over the actual one, minus 1.
-        correlation: With what happened.
-    """
-
-    name: str
-    is_rule: bool
-    is_chosen: bool
-    mae: float
-    rmse: float
-    bias: float
-    correlation: float
-
-
-@dataclass(frozen=True, slots=True)
-class ValueSummary:
-    """One lifetime value model.
-
-    Attributes:
-        model: Its name.
-        what: ``margin`` or ``net_revenue``.
-        horizon_days: How far it looks.
-        people: Everybody with a value.
-        expected: Of all together, currency; None where it is not shown: it would tell, by what is
-            left of it, what a tier of few people is worth.
-        tiers: Best first.
-        trials: The algorithm in use first, naive rules last.
-        n_windows: Holdouts that the trials were made on; 0 where they are not known.
-    """
-
-    model: str
-    what: str
-    horizon_days: float
-    people: int
-    expected: float | None
-    tiers: tuple[TierRow, ...] = ()
-    trials: tuple[TrialRow, ...] = ()
-    n_windows: int = 0
-
-    def __post_init__(self) -> None:
-        withheld = any(one.people and one.expected is None for one in self.tiers)
-        total = None if withheld else money_of_group(self.people, self.expected)
-        object.__setattr__(self, "expected", total)
 
 
 @dataclass(frozen=True, slots=True)

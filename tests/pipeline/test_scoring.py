@@ -190,7 +190,7 @@ def test_a_failed_gate_leaves_the_old_model_in_place_and_says_why(nights: Nights
     assert scores.versions == {"churn": 1}
     (finding,) = scores.findings
     assert finding.level is Level.WARNING
-    assert "auc_at_least: 0.61, needs 0.65" in finding.message
+    assert "Tells people apart: 0.61; needed: 0.65" in finding.message
     assert "The model before stays in use." in finding.message
 
 

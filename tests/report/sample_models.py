@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from connector.report.data import ReportData
+from connector.report.lifetime import TierRow, TopShare, TrialRow, ValueBin, ValueSummary
 from connector.report.migration import FlowRow, MigrationSummary, PlaceRow
 from connector.report.models import (
     BinRow,
@@ -21,16 +22,15 @@ from connector.report.models import (
     ProfitRow,
     SegmentTrend,
     TenthRow,
-    TierRow,
     TopicRow,
     TopicSummary,
     TrendPoint,
-    TrialRow,
-    ValueSummary,
 )
 from tests.report import sample
 
 FITTED = datetime(2026, 4, 6, 4, tzinfo=UTC)
+BINS = (6_100, 2_400, 1_250, 820, 510, 380, 0, 7, 240, 180)
+TOP = ((0.01, 0.11), (0.05, 0.29), (0.1, 0.42), (0.2, 0.6), (0.5, 0.88), (1.0, 1.0))
 RATES = (0.41, 0.22, 0.14, 0.09, 0.06, 0.04, 0.02, 0.01, 0.006, 0.004)
 HOSTILE = '<script>alert("x")</script>'
 
@@ -70,14 +70,18 @@ def models() -> tuple[ModelRow, ...]:
             version=4,
             fitted_at=FITTED,
             people=18_204,
+            data_from=FITTED - timedelta(days=400),
+            rows=54_612,
+            features=("recency_days", "orders_365d"),
+            seed="0123456789abcdef",
             measures=(
                 MeasureRow("auc", 0.781, {"rfm_score": 0.744, "base_rate": 0.5}),
                 MeasureRow("ece", 0.012, {"base_rate": 0.031}),
                 MeasureRow("n_tested", 18_204.0),
             ),
             gates=(
-                GateRow("auc_at_least", "AUC of 0.650 or more", "0.781", passed=True),
-                GateRow("beats", "beats rfm_score", "0.781 against 0.744", passed=True),
+                GateRow("auc_at_least", "an AUC of 0.650 or more", "AUC 0.781", passed=True),
+                GateRow("beats", "more than the 0.744 of rfm_score", "AUC 0.781", passed=True),
             ),
             notes=("Reasons compare with the typical person.", HOSTILE),
             tenths=tenths(),
@@ -92,8 +96,12 @@ def models() -> tuple[ModelRow, ...]:
             fitted_at=FITTED,
             people=3_110,
             measures=(MeasureRow("auc", 0.571, {"rfm_score": 0.602}),),
-            gates=(GateRow("beats", "beats rfm_score", "0.571 against 0.602", passed=False),),
-            refused=("beats: 0.571 against 0.602, needs beats rfm_score",),
+            gates=(
+                GateRow("beats", "more than the 0.602 of rfm_score", "AUC 0.571", passed=False),
+            ),
+            refused=(
+                "Beats the simple rule: AUC 0.571; needed: more than the 0.602 of the RFM score",
+            ),
             is_refused=True,
         ),
         ModelRow(
@@ -122,6 +130,9 @@ def personas() -> PersonaSummary:
         n_without=412,
         n_outliers=37,
         explained=(0.52, 0.27),
+        eligible="lifetime_orders >= 2",
+        silhouette=0.35,
+        shuffled=0.34,
         dots=dots,
     )
 
@@ -152,6 +163,11 @@ def value() -> ValueSummary:
             TrialRow("zero", True, False, 61.3, 171.0, -1.0, 0.0),
         ),
         n_windows=2,
+        bins=(
+            *(ValueBin(20.0 * i, 20.0 * (i + 1), n) for i, n in enumerate(BINS)),
+            ValueBin(20.0 * len(BINS), None, 300),
+        ),
+        top=tuple(TopShare(*one) for one in TOP),
     )
 
 

@@ -8,11 +8,13 @@ import re
 
 import pytest
 
+from connector.models.propensity.gates import gates
+from connector.models.propensity.spec import PublishIf
 from connector.report import model_charts
 from connector.report.data import ReportData
 from connector.report.html import render_html
-from connector.report.model_words import figure
-from connector.report.models import TierRow, ValueSummary
+from connector.report.lifetime import TierRow, ValueSummary
+from connector.report.model_words import figure, found_on, gate
 from tests.report import sample, sample_models
 from tests.report.page import Node, parse
 
@@ -57,10 +59,71 @@ def test_a_card_shows_the_measure_beside_the_naive_rule_and_each_gate(page: Node
     assert text.count("Holds") == 2
     assert "Not in use" not in text
     assert "Not in use" in refused.text
-    assert "Fails" in refused.text
+    assert refused.text.count("Fails") == 1
+    assert refused.text.count("more than the 0.602 of the RFM score") == 1
+    assert "rfm_score" not in text + refused.text
     assert "No model is in use" in refused.text
     assert "3 customers are too few." in tiny.text
     assert not tiny.all("svg")
+
+
+def test_the_card_folds_away_where_the_model_comes_from(page: Node) -> None:
+    good, refused, tiny = section(page, "models").all("article")
+    (card,) = good.all("details")
+    for wanted in (
+        "version 4", "54,612", "recency_days, orders_365d", "0123456789abcdef", "6 April 2026",
+        "2 March 2025", "0.781", "0.744", "On data that it has not seen",
+    ):  # fmt: skip
+        assert wanted in card.text.replace("\u00a0", " "), wanted
+    assert "not stored yet" in refused.text
+    assert not tiny.all("details")
+
+
+def test_calibration_has_intervals() -> None:
+    bins = sample_models.models()[0].bins
+    svg = str(model_charts.calibration_chart(bins, uid="c"))
+    ends = re.findall(r'class="error" d="M[\d.]+ ([\d.]+)V([\d.]+)M', svg)
+    places = [y for _, y, _ in circles(svg, "dot")]
+    assert len(ends) == len(bins)
+    for (low, high), place in zip(ends, places, strict=True):
+        assert float(low) >= place >= float(high)
+
+
+def test_personas_say_whom_they_are_not_about_and_how_far_they_are_apart(page: Node) -> None:
+    text = section(page, "personas").text
+    assert "only about people with lifetime_orders >= 2" in text
+    assert "0.35, beside 0.34 with shuffled features" in text
+    assert "continuum" in text
+    apart = dataclasses.replace(sample_models.personas(), silhouette=0.6, eligible="")
+    data = dataclasses.replace(sample.sample(), personas=(apart,))
+    text = section(parse(render_html(data)), "personas").text
+    assert "continuum" not in text
+    assert "too little is known of them" in text
+
+
+def test_a_cluster_models_measures_are_not_of_unseen_data() -> None:
+    assert "not seen" not in found_on("cluster")
+    assert "not seen" in found_on("propensity")
+
+
+def test_gates_are_words_that_a_marketer_reads() -> None:
+    """Of every kind of model, from their own code."""
+    alarms = gates(
+        PublishIf(positives_at_least=1_500, auc_at_least=0.6, beats=("rfm_score",)),
+        alarm_at=0.85, n_positive=4_205, found={"auc": 0.745, "ece": 0.01},
+        baselines={"rfm_score": {"auc": 0.721}}, feature_aucs={"orders_365d": 0.725},
+    )  # fmt: skip
+    said = [gate(one.name, one.found, one.required) for one in alarms]
+    assert said == [
+        "Enough people to learn from: 4,205 people did it; needed: at least 1,500 people who did"
+        " it",
+        "Tells people apart: AUC 0.745; needed: an AUC of 0.600 or more",
+        "Beats the simple rule: AUC 0.745; needed: more than the 0.721 of the RFM score",
+        "Not too good to be true: AUC 0.745; needed: an AUC below 0.85: from there on an input may"
+        " know the outcome already",
+        "No input gives the outcome away: the best input by itself, orders_365d, has 0.725;"
+        " needed: none with an AUC of 0.85 or more by itself",
+    ]
 
 
 def test_tenths_add_up_on_the_page(page: Node) -> None:
@@ -148,7 +211,8 @@ def test_the_value_of_a_small_tier_is_not_to_be_had_by_subtraction() -> None:
     summary = ValueSummary("clv", "margin", 90, 909, 6000.0, tiers)
     assert summary.expected is None
     assert (tiers[0].expected, tiers[0].low, tiers[0].high) == (None, None, None)
-    text = parse(render_html(dataclasses.replace(sample.sample(), lifetime=(summary,)))).text
+    page = parse(render_html(dataclasses.replace(sample.sample(), lifetime=(summary,))))
+    text = section(page, "value").text
     assert "not shown: fewer than 10 people" in text
     assert "6,000" not in text
     assert "1,000 EUR" not in text.replace("\u00a0", " ")

@@ -179,10 +179,11 @@ def fit(
         baselines={"popularity": _measures(naive)},
         candidates={f"lda k={size}": _measures(value) for size, value in scores.items()},
         gates=(
-            Gate("beats_popularity", f"perplexity below {np.exp(-naive):.1f}",
-                 f"{np.exp(-score):.1f}", score > naive),
+            Gate("beats_popularity", f"below the {np.exp(-naive):.1f} of best sellers",
+                 f"perplexity {np.exp(-score):.1f}", score > naive),
         ),
         notes=tuple(notes),
+        n_rows=int(baskets.table.shape[0]),
     )  # fmt: skip
     return AffinityModel(
         name=spec.name,

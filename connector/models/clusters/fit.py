@@ -355,12 +355,13 @@ def _card(
         gates=(
             Gate(
                 "bootstrap_jaccard",
-                f"above {spec.min_jaccard:g}",
-                f"{quality.bootstrap_jaccard:.2f}, {word}",
+                f"more than {spec.min_jaccard:.0%}",
+                f"{quality.bootstrap_jaccard:.0%} of a group on the mean ({word})",
                 quality.bootstrap_jaccard > spec.min_jaccard,
             ),
         ),
         notes=notes,
+        n_rows=n_people,
     )
 
 

@@ -254,7 +254,8 @@ def fit(
                 "largest_lift": round(float(lift[keep].max(initial=0.0)), 6),
             },
             baselines={"independence": {"largest_lift": 1.0}},
-            gates=(Gate("pairs_found", "at least 1", str(n_sure), n_sure > 0),),
+            gates=(Gate("pairs_found", "at least 1 sure pair", f"{n_sure:,}", n_sure > 0),),
             notes=tuple(notes),
+            n_rows=len(usable),
         ),
     )

@@ -262,15 +262,14 @@ def _card(
         gates=(
             Gate(
                 "beats_popularity",
-                f"more than {popular['precision']:.1%} of the lists bought",
-                f"{found['precision']:.1%}",
+                f"more than the {popular['precision']:.1%} of a list of best sellers",
+                f"{found['precision']:.1%} of what is listed was bought",
                 found["precision"] > popular["precision"],
             ),
             Gate(
                 "beats_own_favourites",
-                f"no less than {own['precision']:.1%} of the lists bought, as of what the person"
-                " buys most",
-                f"{found['precision']:.1%}",
+                f"no less than the {own['precision']:.1%} of a list of what the person buys most",
+                f"{found['precision']:.1%} of what is listed was bought",
                 found["precision"] >= own["precision"],
             ),
         ),

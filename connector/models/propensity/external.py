@@ -296,8 +296,8 @@ def judge(
         notes.append(f"Only {n_positive} people did it: below {FEW_POSITIVES} figures wobble.")
     covered = Gate(
         "coverage_at_least",
-        f"scores for {spec.coverage_at_least:.0%} of the people",
-        f"{current.coverage:.1%}",
+        f"at least {spec.coverage_at_least:.0%}",
+        f"{current.coverage:.1%} of the people have a score",
         current.coverage >= spec.coverage_at_least,
     )
     card = ModelCard(

@@ -42,8 +42,8 @@ def gates(
     result = [
         Gate(
             "positives_at_least",
-            f"{least} people who did it",
-            f"{n_positive}",
+            f"at least {least:,} people who did it",
+            f"{n_positive:,} people did it",
             n_positive >= least,
         )
     ]
@@ -52,8 +52,8 @@ def gates(
         result.append(
             Gate(
                 "auc_at_least",
-                f"AUC of {publish_if.auc_at_least:.3f} or more",
-                f"{measured:.3f}",
+                f"an AUC of {publish_if.auc_at_least:.3f} or more",
+                f"AUC {measured:.3f}",
                 measured >= publish_if.auc_at_least,
             )
         )
@@ -67,8 +67,8 @@ def gates(
         result.append(
             Gate(
                 "beats",
-                f"AUC above that of {name}, {rival:.3f}",
-                f"{measured:.3f}",
+                f"more than the {rival:.3f} of {name}",
+                f"AUC {measured:.3f}",
                 measured > rival,
             )
         )
@@ -76,8 +76,8 @@ def gates(
         result.append(
             Gate(
                 "ece_at_most",
-                f"calibration error of {publish_if.ece_at_most:.3f} or less",
-                f"{found['ece']:.3f}",
+                f"a calibration error of {publish_if.ece_at_most:.3f} or less",
+                f"calibration error {found['ece']:.3f}",
                 found["ece"] <= publish_if.ece_at_most,
             )
         )
@@ -92,18 +92,17 @@ def _alarms(bound: float, measured: float, feature_aucs: Mapping[str, float]) ->
     )
     named = ", ".join(f"{name} {feature_aucs[name]:.3f}" for name in leaking)
     best = max(feature_aucs, key=lambda name: feature_aucs[name], default="")
-    calm = f"best single feature: {best} {feature_aucs[best]:.3f}" if best else "no feature"
+    calm = f"the best input by itself, {best}, has {feature_aucs[best]:.3f}" if best else "no input"
     return (
         Gate(
             "leakage_alarm",
-            f"AUC below {bound:.2f}, else a feature may know the outcome (raise"
-            " leakage_alarm_at where that is expected)",
-            f"{measured:.3f}",
+            f"an AUC below {bound:.2f}: from there on an input may know the outcome already",
+            f"AUC {measured:.3f}",
             measured < bound,
         ),
         Gate(
             "feature_leakage_alarm",
-            f"no single feature with an AUC of {bound:.2f} or more",
+            f"none with an AUC of {bound:.2f} or more by itself",
             named or calm,
             not leaking,
         ),

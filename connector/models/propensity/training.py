@@ -175,6 +175,7 @@ class _Card:
                 feature_aucs=alone,
             ),
             notes=tuple(self._notes(judged, fitted, calibration)),
+            n_rows=fitted.n_rows,
         )
 
     def _notes(self, judged: Snapshot, fitted: Fitted, calibration: Calibration) -> list[str]:

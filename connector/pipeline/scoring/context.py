@@ -27,6 +27,11 @@ NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIM
 """Types that a model can take as they are."""
 
 
+def seed_of(model: str) -> int:
+    """Seed of a model's randomness: made from its name, so that it is the same everywhere."""
+    return int.from_bytes(hashlib.sha256(model.encode()).digest()[:8], "big")
+
+
 @dataclass(frozen=True, slots=True)
 class ScoringContext:
     """The data of one run, for models.
@@ -57,8 +62,7 @@ class ScoringContext:
 
     def rng(self, model: str) -> np.random.Generator:
         """Randomness of a model: of its own, and the same in every run."""
-        seed = int.from_bytes(hashlib.sha256(model.encode()).digest()[:8], "big")
-        return np.random.default_rng(seed)
+        return np.random.default_rng(seed_of(model))
 
     def held(self, model: str) -> pd.Series:
         """Label that each person had of a model at the last applied run, under ``profile_id``."""

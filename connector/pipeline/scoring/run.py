@@ -32,6 +32,7 @@ from connector.models.card import ModelCard, ScoreColumn
 from connector.pipeline import specs
 from connector.pipeline.scoring.context import ScoringContext
 from connector.pipeline.scoring.kinds import FittedModel, Kind, kind_of
+from connector.report import model_words
 from connector.state.database import parse_utc
 from connector.state.journal import Journal
 from connector.warehouse.render import quote
@@ -209,13 +210,13 @@ def _fitted(
     model = fitted.model
     failed = [gate for gate in model.card.gates if not gate.passed]
     if failed:
-        reasons = [f"{g.name}: {g.found}, needs {g.required}" for g in failed]
+        reasons = [model_words.gate(g.name, g.found, g.required) for g in failed]
         scores.findings.append(
             Finding(
                 Level.WARNING,
                 f"models.{name}",
                 f"The new model is not published: {'; '.join(reasons)}. {left}",
-                "More history, other features, or gates that fit the case.",
+                _remedy({gate.name for gate in failed}),
             )
         )
         scores.fresh[name + REFUSED] = json.dumps(
@@ -235,6 +236,15 @@ def _unfitted(name: str, digest: str, scores: Scores, message: str, left: str, h
     scores.findings.append(Finding(Level.WARNING, f"models.{name}", f"{message} {left}", hint))
     refused = {"settings": digest, "reasons": [message]}
     scores.fresh[name + REFUSED] = json.dumps(refused)
+
+
+def _remedy(failed: set[str]) -> str:
+    if failed & {"leakage_alarm", "feature_leakage_alarm"}:
+        return (
+            "Look whether an input is written after the outcome; where so good a model is to be"
+            " expected, raise leakage_alarm_at."
+        )
+    return "More history, other features, or gates that fit the case."
 
 
 def _still_refused(name: str, attempt: Mapping[str, Any]) -> Finding:

@@ -47,6 +47,7 @@ from connector.pipeline.scoring.value_trials import (
     tree_features,
     try_contenders,
 )
+from connector.report import model_words
 
 RULE = "pooled_rule"
 """What stands in where no model can be fitted."""
@@ -113,6 +114,7 @@ def _model(context: ScoringContext, name: str, settings: Settings) -> Fitted:
         gates=_gates(settings, choice, chosen),
         notes=(*notes, *_unknown_margins(context, name, settings)),
         rule=rule,
+        n_rows=int(transactions.day.size),
     )
     return Fitted(ValueScores(fitted, Cuts.fit(expected), settings.scores, card))
 
@@ -246,11 +248,16 @@ def _measures(windows: Sequence[Accuracy]) -> dict[str, float]:
 
 
 def _gates(settings: Settings, choice: Choice, chosen: str) -> tuple[Gate, ...]:
-    rivals = ", ".join(settings.publish_if.beats)
-    required = f"beats {rivals} in squared error, and " * bool(rivals) + "the total holds"
+    rivals = " and ".join(
+        f"\u201c{model_words.rule(name)}\u201d" for name in settings.publish_if.beats
+    )
+    required = f"a smaller squared error than {rivals}, and " * bool(rivals)
+    required += "a total about right"
+    named = model_words.algorithm(chosen)
     if choice.name is not None:
-        return (Gate("backtest", required, "holds", passed=True),)
-    return (Gate("backtest", required, f"{chosen}: {choice.refusals[chosen]}", passed=False),)
+        return (Gate("backtest", required, f"{named} has it", passed=True),)
+    why = choice.refusals[chosen].rstrip(".")
+    return (Gate("backtest", required, f"{named}: {why[:1].lower()}{why[1:]}", passed=False),)
 
 
 def _tried(settings: Settings, windows: Sequence[Window], refused: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.pipeline.activate.waiting import waiting_plan
 from connector.pipeline.prove.measure import measure
-from connector.pipeline.show import publish, report_models, report_rows, report_time
+from connector.pipeline.show import publish, report_models, report_rows, report_time, report_value
 from connector.report.data import ReportData
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 
@@ -37,7 +37,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
             "models": report_models.models(project, found),
             "personas": report_models.personas(found),
             "affinity": report_models.affinity(found),
-            "lifetime": report_models.lifetime(found),
+            "lifetime": report_value.lifetime(found),
             "trends": (trends := report_time.trends(project, found, runs)),
             "migrations": report_time.migrations(project, found),
         }

@@ -11,9 +11,11 @@ import numpy as np
 from connector.config import Config
 from connector.config.activation import Strategy
 from connector.models.card import ModelCard
-from connector.pipeline.scoring.context import number_frame
+from connector.pipeline.scoring.context import number_frame, seed_of
 from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.scoring.transactions import MOST_UNKNOWN
 from connector.pipeline.show.standing import Standing, contest, standings
+from connector.pipeline.specs import margin_of
 from connector.pipeline.understand.act import Understanding
 from connector.report import models as rows
 from connector.warehouse.render import literal, quote
@@ -56,6 +58,10 @@ def _model(config: Config, found: Understanding, one: Standing) -> rows.ModelRow
         notes=card.notes if card else (),
         refused=one.refusal.reasons if one.refusal else (),
         is_refused=one.card is None,
+        data_from=card.data_from if card else None,
+        rows=card.n_rows if card else None,
+        features=card.features if card else (),
+        seed=f"{seed_of(one.name):016x}" if card else "",
         tenths=tuple(
             rows.TenthRow(t.number, t.rate, t.lift, t.gain)
             for t in (evaluation.tenths if evaluation else ())
@@ -92,27 +98,34 @@ def _profits(
     """The profit curve of the model's own value and cost, and those of the campaigns that use it.
 
     Of a campaign whose segment reads the model and whose strategy names a cost, a response is worth
-    the mean order less what a redemption costs.
+    the mean margin of an order, where margins are known, else its mean revenue, less what a
+    redemption costs.
     """
     own = getattr(dict(config.models.named())[model], "profit", None)
     if own is not None:
-        yield _profit(evaluation, "", float(own.value), float(own.cost))
+        yield _profit(evaluation, "", float(own.value), float(own.cost), "")
     reads = {
         segment.name
         for segment in found.segments
         if any(column.startswith(f"{model}.") for column in segment.columns)
     }
-    mean = _mean_order(found)
+    mean, basis = _mean_order(config, found)
     for name, campaign in config.campaigns.items():
         costs = _costs(config.strategies.get(campaign.strategy or ""))
         if campaign.segment not in reads or costs is None or mean is None:
             continue
         contact, redemption = costs
         if mean > redemption:
-            yield _profit(evaluation, name, mean - redemption, contact)
+            yield _profit(evaluation, name, mean - redemption, contact, basis)
 
 
-def _profit(evaluation: Any, campaign: str, value: float, cost: float) -> rows.ProfitRow:  # noqa: ANN401
+def _profit(
+    evaluation: Any,  # noqa: ANN401 - as above
+    campaign: str,
+    value: float,
+    cost: float,
+    basis: str,
+) -> rows.ProfitRow:
     from connector.models.propensity.curves import profit_curve
 
     curve = profit_curve(evaluation.gains, value=value, cost=cost)
@@ -121,6 +134,7 @@ def _profit(evaluation: Any, campaign: str, value: float, cost: float) -> rows.P
         campaign=campaign,
         value=round(value, 2),
         cost=cost,
+        basis=basis,
         cutoff=curve.best.probability,
         share=curve.best.n_people / people,
         best=1000 * curve.best.profit / people,
@@ -140,15 +154,22 @@ def _costs(strategy: Strategy | None) -> tuple[float, float] | None:
     return float(strategy.cost_per_contact or 0), float(strategy.cost_per_redemption or 0)
 
 
-def _mean_order(found: Understanding) -> float | None:
-    """Net revenue of an order of the last 365 days, on the mean."""
+def _mean_order(config: Config, found: Understanding) -> tuple[float | None, str]:
+    """What an order of the last 365 days brought on the mean, and whether that is its margin."""
     since = found.as_of - timedelta(days=365)
-    ((mean,),) = found.warehouse.rows(
-        "SELECT avg(CAST(o.net_revenue AS DOUBLE)) AS mean FROM clean_orders AS o"
+    if margin_of(config) is not None:
+        picked = "count(o.margin) AS known, avg(CAST(o.margin AS DOUBLE)) AS margin"
+    else:
+        picked = "0 AS known, NULL AS margin"
+    ((n, revenue, known, margin),) = found.warehouse.rows(
+        f"SELECT count(*) AS n, avg(CAST(o.net_revenue AS DOUBLE)) AS revenue, {picked}"
+        " FROM clean_orders AS o"
         f" WHERE NOT o.is_return AND o.ordered_at >= {literal(since)}"
         f" AND o.ordered_at < {literal(found.as_of)}"
     )
-    return None if mean is None else float(mean)
+    if margin is not None and known >= (1 - MOST_UNKNOWN) * n:
+        return float(margin), "margin"
+    return (None if revenue is None else float(revenue)), "revenue"
 
 
 # ---------------------------------------------------------------------- personas
@@ -197,7 +218,15 @@ def _personas(found: Understanding, name: str, model: Any) -> rows.PersonaSummar
         n_outliers=sum(outliers for _, outliers in counted.values()),
         explained=tuple(model.projection.explained[:2]),
         dots=tuple(_dots(place[:, :2], np.argsort(order)[codes])),
+        eligible=_eligible(found, name),
+        silhouette=model.card.metrics.get("silhouette"),
+        shuffled=model.card.baselines.get("shuffled_features", {}).get("silhouette"),
     )
+
+
+def _eligible(found: Understanding, name: str) -> str:
+    """Whom a model is about, as the configuration says it; empty for everybody."""
+    return getattr(dict(found.context.config.models.named())[name], "eligible", None) or ""
 
 
 def _dots(
@@ -244,62 +273,3 @@ def affinity(found: Understanding) -> tuple[rows.TopicSummary, ...]:
         topics.sort(key=lambda one: (-one.people, one.id))
         made.append(rows.TopicSummary(name, tuple(topics), int(counted.get(None, 0))))
     return tuple(made)
-
-
-# ---------------------------------------------------------------------- lifetime value
-def lifetime(found: Understanding) -> tuple[rows.ValueSummary, ...]:
-    """Every lifetime value model in use."""
-    return tuple(
-        _lifetime(found, name, found.scores.models[name])
-        for name, settings in found.context.config.models.named()
-        if settings.type == "clv" and name in found.scores.models
-    )
-
-
-def _lifetime(found: Understanding, name: str, scores: Any) -> rows.ValueSummary:  # noqa: ANN401
-    there = found.columns
-    columns = {key: f"{name}.{key}" for key in ("expected", "low_80", "high_80", "tier")}
-    picks = {
-        key: f"s.{quote(column)}" if column in there else "NULL" for key, column in columns.items()
-    }
-    frame = found.warehouse.connection.execute(
-        f"SELECT {picks['tier']}, count(*), sum({picks['expected']}), median({picks['low_80']}),"
-        f" median({picks['high_80']}) FROM scored s WHERE"
-        f" coalesce({', '.join(f'CAST({one} AS VARCHAR)' for one in picks.values())}) IS NOT NULL"
-        " GROUP BY 1"
-    ).fetchall()
-    tiers = {tier: (int(n), e, low, high) for tier, n, e, low, high in frame}
-    card, inner = scores.card, scores.model.card
-    people = sum(n for n, *_ in tiers.values())
-    known = [float(e) for _, e, *_ in tiers.values() if e is not None]
-    return rows.ValueSummary(
-        model=name,
-        what=scores.model.value,
-        horizon_days=float(scores.model.horizon.days),
-        people=people,
-        expected=sum(known) if known else None,
-        tiers=tuple(
-            rows.TierRow(tier.name, *tiers[tier.name])
-            for tier in scores.model.tiers
-            if tier.name in tiers
-        ),
-        trials=tuple(sorted(_trials(card), key=lambda one: (one.is_rule, one.rmse))),
-        n_windows=len(inner.trials[0].windows) if inner.trials else 0,
-    )
-
-
-def _trials(card: ModelCard) -> Iterator[rows.TrialRow]:
-    measured = [
-        *((name, found, False) for name, found in card.candidates.items()),
-        *((name, found, True) for name, found in card.baselines.items()),
-    ]
-    for name, found, is_rule in measured:
-        yield rows.TrialRow(
-            name=name,
-            is_rule=is_rule,
-            is_chosen=name == card.algorithm,
-            mae=found["mae"],
-            rmse=found["rmse"],
-            bias=found["total_error"],
-            correlation=found["correlation"],
-        )
