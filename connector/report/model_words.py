@@ -58,6 +58,8 @@ GATES: Mapping[str, str] = MappingProxyType(
         "beats_popularity": "beats best sellers",
         "beats_own_favourites": "beats own favourites",
         "pairs_found": "pairs that are no accident",
+        "min_per_arm": "enough people in each group",
+        "qini_ci_low_above": "finds whom treatment moves",
     }
 )
 """Conditions of publishing a model."""

@@ -324,13 +324,19 @@ def test_the_report_shows_models_personas_topics_and_values(place: Place) -> Non
     assert {one.id: one.people for one in topics.topics} == leaning.to_dict()
     assert topics.n_without == scores["affinity.top_id"].isna().sum()
     tiers = scores.groupby("clv.tier")["clv.expected"].agg(["size", "sum"])
-    for one in value.tiers:
-        assert one.people == tiers["size"][one.name]
-        if one.people < 10:
-            assert one.expected is None
-            assert value.expected is None
-        else:
-            assert one.expected == pytest.approx(tiers["sum"][one.name])
+    told = [one.name.split(" and ") for one in value.tiers]
+    # The best of so few people are under ten, and are told with the next tier.
+    assert tiers["size"]["platinum"] < SMALL_CELL
+    assert told[0] == ["platinum", "gold"]
+    assert sorted(name for names in told for name in names) == sorted(tiers.index)
+    for one, names in zip(value.tiers, told, strict=True):
+        assert one.people == tiers["size"][names].sum() >= SMALL_CELL
+        assert one.expected == pytest.approx(tiers["sum"][names].sum())
+    assert value.expected == pytest.approx(scores["clv.expected"].sum())
+    assert sum(one.people for one in value.bins) == scores["clv.expected"].notna().sum()
+    best = scores["clv.expected"].sort_values(ascending=False)
+    tenth = best.head(round(len(best) / 10)).sum() / best.sum()
+    assert value.held_by_tenth == pytest.approx(tenth)
     assert sum(one.is_chosen for one in value.trials) == 1
 
 
