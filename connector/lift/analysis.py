@@ -7,62 +7,72 @@ they were never offered to.
 
 Epochs are never pooled: a new epoch draws anew, and what the first one did to people carries over
 into the second.
+
+Here the warehouse is read; :mod:`connector.lift.compare` makes numbers and verdicts of what was
+read.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from connector.domain import Arm
-from connector.errors import ConfigError, InsufficientDataError, LedgerError, ModelError
-from connector.lift.health import Intake, SampleRatio, sample_ratio
-from connector.lift.intervals import (
-    Interval,
-    agresti_caffo_interval,
-    hall_interval,
-    incremental_roas,
-    incremental_total,
-    log_ratio_interval,
+from connector.errors import ConfigError, LedgerError, ModelError
+from connector.lift import account as accounting
+from connector.lift import people, sensitivity
+from connector.lift.compare import (
+    Draft,
+    MeasurementSpec,
+    Other,
+    Question,
+    Side,
+    compare,
+    conclude,
 )
-from connector.lift.metrics import (
-    ORDERS,
-    MetricKind,
-    MetricSpec,
-    by_window,
-    people_sql,
+from connector.lift.health import Gate, SampleRatio
+from connector.lift.looks import Plan
+from connector.lift.metrics import ORDERS, MetricKind, MetricSpec, by_window
+from connector.lift.moments import Cell
+from connector.lift.people import CampaignPeople, Counted, IntendedShares
+from connector.lift.result import ArmSummary, CampaignLift, HealthFinding
+from connector.lift.scan import Measured, scan
+from connector.lift.units import (
+    ORDERS_ONLY,
+    Costs,
+    Inputs,
+    companion_names,
     repeated_people_sql,
     units_relation,
     units_sql,
 )
-from connector.lift.moments import ArmMoments, Cell, read_moments
-from connector.lift.power import expected_buyers, expected_rarer
-from connector.lift.result import ArmSummary, CampaignLift
-from connector.lift.verdict import Evidence, Judgement, Unit, judge
 
 if TYPE_CHECKING:
+    from connector.lift.joint import JointMoments
     from connector.ports import Warehouse
+
+__all__ = [
+    "ArmSummary",
+    "CampaignLift",
+    "CampaignSpec",
+    "Counted",
+    "IntendedShares",
+    "MeasurementSpec",
+    "analyse",
+]
 
 HOLDOUT_ARMS = (Arm.NO_CONTACT, Arm.BUSINESS_AS_USUAL)
 """What the treatment arm is compared with, each by itself."""
 
-
-@dataclass(frozen=True, slots=True)
-class IntendedShares:
-    """The shares that one version of the configuration drew with.
-
-    Attributes:
-        epoch: Randomisation epoch.
-        config_version: As the assignments name it.
-        shares: Arm -> share, adding up to 1.
-    """
-
-    epoch: int
-    config_version: str
-    shares: Mapping[Arm, float]
+COMPARISONS = {
+    Arm.NO_CONTACT: "the campaign against no contact",
+    Arm.BUSINESS_AS_USUAL: "segmented against non-segmented",
+}
+"""What each comparison says, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +83,36 @@ class CampaignSpec:
         campaign: Its name in the assignments.
         metrics: What is measured; the first is the goal.
         shares: Intended shares of every epoch and configuration version so far.
-        cost_per_person: Money spent on each treated person, where it is fixed at assignment; None
-            where it is unknown or depends on what people do (then there is no return on spend).
+        cost_per_person: Money spent on each treated person; None where it is not known.
+        cost_per_redemption: Money spent on each order of a treated person that used the offer; None
+            where that costs nothing.
+        redemption_is_known: Whether orders tell which used the offer.
+        ends_at: The registered instant of the last look; None: it runs on.
+        end_note: What must be said of the end.
+        is_whole: Whether it is the global holdout, which is no campaign among others.
     """
 
     campaign: str
     metrics: tuple[MetricSpec, ...]
     shares: tuple[IntendedShares, ...]
     cost_per_person: float | None = None
+    cost_per_redemption: float | None = None
+    redemption_is_known: bool = True
+    ends_at: datetime | None = None
+    end_note: str = ""
+    is_whole: bool = False
 
+    @property
+    def costs(self) -> Costs:
+        """What people cost, for the statement."""
+        return Costs(
+            self.cost_per_person or 0.0, self.cost_per_redemption or 0.0, self.redemption_is_known
+        )
 
-@dataclass(frozen=True, slots=True)
-class MeasurementSpec:
-    """How everything is measured.
-
-    Attributes:
-        confidence: Of every interval, between 0 and 1.
-        flat_margin: Largest difference that still counts as none, as a share of the holdout's mean.
-        currency: For sentences.
-    """
-
-    confidence: float = 0.95
-    flat_margin: float = 0.01
-    currency: str = "EUR"
+    @property
+    def has_costs(self) -> bool:
+        """Whether any cost is known."""
+        return self.cost_per_person is not None or bool(self.cost_per_redemption)
 
 
 def analyse(
@@ -104,19 +121,26 @@ def analyse(
     *,
     as_of: datetime,
     measurement: MeasurementSpec,
+    inputs: Inputs = ORDERS_ONLY,
+    seen: Mapping[tuple[str, int], Counted] = MappingProxyType({}),
+    segments_note: str = "",
 ) -> list[CampaignLift]:
     """Measure every campaign, epoch, metric and comparison.
 
     Relations read: ``assignments(campaign, epoch, config_version, profile_id, arm,
     first_eligible_at TIMESTAMP)``, one row per campaign, epoch and profile, merged profiles already
-    mapped; ``clean_orders(profile_id, ordered_at, is_return, net_revenue, ...)``. Relations made:
-    one ``lift_units_<n>d`` for each window length.
+    mapped; ``clean_orders(profile_id, ordered_at, is_return, net_revenue, ...)``; and what
+    ``inputs`` tells of. Relations made: one ``lift_units_<n>d`` for each window length.
 
     Args:
         warehouse: Holds the relations.
         specs: The campaigns, and the global holdout as one of them.
         as_of: Aware; only what happened before it is seen.
-        measurement: Confidence, margin and currency.
+        measurement: How.
+        inputs: What there is beside assignments and orders; costs, closing instants and the
+            covariate's length are filled in from the specs.
+        seen: (campaign, epoch) -> what was counted of it outside the warehouse.
+        segments_note: Why nobody is classed; for the results.
 
     Returns:
         In the order of the specs, then by epoch, metric and comparison. A campaign of one arm alone
@@ -132,218 +156,302 @@ def analyse(
     names = [spec.campaign for spec in specs]
     if len(set(names)) != len(names):
         raise ConfigError("Two campaigns to be measured have the same name.")
-    windows = by_window(metric for spec in specs for metric in spec.metrics)
+    inputs = replace(
+        inputs,
+        costs={spec.campaign: spec.costs for spec in specs},
+        covariate_days=measurement.covariate_days,
+        closes={spec.campaign: spec.ends_at for spec in specs if spec.ends_at is not None},
+        goal_days={spec.campaign: spec.metrics[0].window_days for spec in specs if spec.metrics},
+    )
+    accounts = {
+        spec.campaign: accounting.account_of(spec.metrics, inputs, spec.costs)
+        for spec in specs
+        if spec.metrics
+    }
+    windows = by_window(
+        metric
+        for spec in specs
+        if spec.metrics
+        for metric in (*spec.metrics, *accounts[spec.campaign].metrics)
+    )
     if not windows:
         return []
-    order_columns = warehouse.columns(ORDERS)
     if int(warehouse.rows(repeated_people_sql(names))[0][0]):
         raise LedgerError(
             "Some profiles are assigned more than once in one campaign and epoch.",
             hint="Keep the earliest assignment of merged profiles.",
         )
-    people = _read_people(warehouse, list(windows), as_of=as_of, campaigns=names)
-    moments: dict[Cell, ArmMoments] = {}
-    for days, metrics in windows.items():
-        relation = units_relation(days)
-        warehouse.create_table_as(
-            relation, units_sql(metrics, order_columns=order_columns, as_of=as_of, campaigns=names)
-        )
-        moments |= read_moments(warehouse, relation, [metric.name for metric in metrics])
-    return [
-        lift
-        for spec in specs
-        for epoch in sorted(
-            {version.epoch for version in spec.shares} | people.epochs(spec.campaign)
-        )
-        for lift in _epoch_lifts(spec, epoch, people, moments, as_of, measurement)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Assigned:
-    """People of one campaign, epoch, version and arm: all, and those with closed windows."""
-
-    n: int
-    closed: Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _People:
-    """Everybody assigned, counted."""
-
-    counts: Mapping[tuple[str, int], Mapping[tuple[str, Arm], _Assigned]]
-
-    def epochs(self, campaign: str) -> set[int]:
-        """Epochs in which anybody was assigned."""
-        return {epoch for name, epoch in self.counts if name == campaign}
-
-    def split(self, spec: CampaignSpec, epoch: int) -> SampleRatio | None:
-        """The test of an epoch's split; None while nobody is assigned.
-
-        Raises:
-            LedgerError: People were assigned by a version whose shares are not known.
-        """
-        cells = self.counts.get((spec.campaign, epoch), {})
-        shares = {v.config_version: v.shares for v in spec.shares if v.epoch == epoch}
-        versions = sorted({version for version, _ in cells})
-        unknown = [version for version in versions if version not in shares]
-        if unknown:
-            raise LedgerError(
-                f"Campaign {spec.campaign!r}, epoch {epoch}: no intended shares are known for "
-                f"the people assigned under configuration version {unknown[0]!r}."
+    everybody = people.read_people(
+        warehouse, list(windows), as_of=as_of, campaigns=names, inputs=inputs, seen=seen
+    )
+    study = _Study(warehouse, as_of, measurement, inputs, everybody, accounts, segments_note)
+    study.read(windows, names)
+    return conclude(
+        [
+            draft
+            for spec in specs
+            for epoch in sorted(
+                {version.epoch for version in spec.shares} | everybody.epochs(spec.campaign)
             )
-        if not cells:
-            return None
-        return sample_ratio(
-            [
-                Intake(shares[version], {arm: c.n for (v, arm), c in cells.items() if v == version})
-                for version in versions
-            ]
-        )
-
-    def sizes(self, campaign: str, epoch: int, arm: Arm, days: int) -> tuple[int, int]:
-        """People of an arm whose windows have closed, and those whose windows are open."""
-        cells = self.counts.get((campaign, epoch), {})
-        mine = [c for (_, found), c in cells.items() if found is arm]
-        closed = sum(c.closed[days] for c in mine)
-        return closed, sum(c.n for c in mine) - closed
+            for draft in study.epoch(spec, epoch)
+        ],
+        measurement,
+    )
 
 
-def _read_people(
-    warehouse: Warehouse, windows: Sequence[int], *, as_of: datetime, campaigns: Sequence[str]
-) -> _People:
-    counts: dict[tuple[str, int], dict[tuple[str, Arm], _Assigned]] = defaultdict(dict)
-    for campaign, epoch, version, arm, n, *closed in warehouse.rows(
-        people_sql(windows, as_of=as_of, campaigns=campaigns)
-    ):
-        if arm not in set(Arm):
-            raise LedgerError(
-                f"Campaign {campaign!r}: the assignments hold an unknown arm, {arm!r}."
+class _Study:
+    """What was read, and the comparisons that are made of it."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        as_of: datetime,
+        rules: MeasurementSpec,
+        inputs: Inputs,
+        everybody: CampaignPeople,
+        accounts: Mapping[str, accounting.Account],
+        segments_note: str,
+    ) -> None:
+        self.warehouse, self.as_of, self.rules = warehouse, as_of, rules
+        self.inputs, self.people, self.accounts = inputs, everybody, accounts
+        self.segments_note = segments_note
+        self.measured: dict[Cell, Measured] = {}
+        self.recounts: list[tuple[str, Arm | None, sensitivity.Recount]] = []
+
+    def read(self, windows: Mapping[int, Sequence[MetricSpec]], campaigns: Sequence[str]) -> None:
+        """Scan every window length once."""
+        order_columns = self.warehouse.columns(ORDERS)
+        for days, wanted in windows.items():
+            metrics = [m for m in wanted if m.kind is not MetricKind.DELTA or self._has_scores]
+            if not metrics:
+                continue
+            relation = units_relation(days)
+            self.warehouse.create_table_as(
+                relation,
+                units_sql(
+                    metrics,
+                    order_columns=order_columns,
+                    as_of=self.as_of,
+                    campaigns=campaigns,
+                    inputs=self.inputs,
+                ),
             )
-        counts[str(campaign), int(epoch)][str(version), Arm(arm)] = _Assigned(
-            int(n), {days: int(k) for days, k in zip(windows, closed, strict=True)}
+            self.measured |= scan(
+                self.warehouse,
+                relation,
+                [metric.name for metric in metrics],
+                companions=companion_names(metrics, self.inputs.covariate_days),
+                dimensions=self.inputs.dimensions,
+            )
+            self._recount(relation, metrics)
+
+    @property
+    def _has_scores(self) -> bool:
+        return self.inputs.has_scores
+
+    def _recount(self, relation: str, metrics: Sequence[MetricSpec]) -> None:
+        """Count people otherwise, for the sensitivities that moments do not suffice for."""
+        asked = [m for m in metrics if not m.name.startswith(accounting.HIDDEN)]
+        capped = sensitivity.winsorised(self.warehouse, relation, asked, self.rules.currency)
+        self.recounts.append((sensitivity.WINSORISED, None, capped))
+        without = sensitivity.not_merged(self.warehouse, relation, asked)
+        self.recounts.append((sensitivity.NOT_MERGED, None, without))
+        if self.rules.equal_size and asked:
+            for arm in HOLDOUT_ARMS:
+                sizes = {
+                    (cell.campaign, cell.epoch): found.total.n
+                    for cell, found in self.measured.items()
+                    if cell.arm == arm.value and cell.metric == asked[0].name
+                }
+                same = sensitivity.equal_size(self.warehouse, relation, asked, sizes)
+                self.recounts.append((sensitivity.EQUAL_SIZE, arm, same))
+
+    def epoch(self, spec: CampaignSpec, epoch: int) -> list[Draft]:
+        """All metrics and comparisons of one campaign and epoch."""
+        rules = self.rules
+        split = self.people.split(spec.campaign, epoch, spec.shares)
+        intended = {
+            arm
+            for version in spec.shares
+            if version.epoch == epoch
+            for arm, share in version.shares.items()
+            if share > 0
+        }
+        found = set(split.observed) if split is not None else set()
+        arms = [arm for arm in HOLDOUT_ARMS if arm in intended | found]
+        health = []
+        if split is not None:
+            health.append(people.finding(Gate.ASSIGNED, split, rules.srm_below))
+        health += self.people.gates(spec.campaign, epoch, srm_below=rules.srm_below)
+        return [
+            self._compare(spec, epoch, metric, arm, arms, split, health)
+            for metric in spec.metrics
+            for arm in arms
+        ]
+
+    def _compare(
+        self,
+        spec: CampaignSpec,
+        epoch: int,
+        metric: MetricSpec,
+        arm: Arm,
+        arms: Sequence[Arm],
+        split: SampleRatio | None,
+        health: Sequence[HealthFinding],
+    ) -> Draft:
+        """One comparison."""
+        treatment, holdout = (
+            Side(
+                one,
+                self.measured.get(Cell(spec.campaign, epoch, one.value, metric.name)),
+                *reversed(self.people.sizes(spec.campaign, epoch, one, metric.window_days)),
+            )
+            for one in (Arm.TREATMENT, arm)
         )
-    return _People(counts)
+        findings = list(health)
+        joined = self._joined(spec, epoch, metric, arms)
+        if joined is not None and all(one.gate != Gate.JOINED for one in findings):
+            findings.append(joined)
+        mixed = self.people.contamination(
+            spec.campaign, epoch, arm, warn_above=self.rules.contaminated_above
+        )
+        if mixed is not None:
+            findings.append(mixed)
+        planned = sum(
+            self.people.planned.get((spec.campaign, epoch, one), 0) for one in (Arm.TREATMENT, arm)
+        )
+        asked = Question(
+            campaign=spec.campaign,
+            epoch=epoch,
+            metric=metric,
+            is_goal=metric == spec.metrics[0],
+            as_of=self.as_of,
+            comparison=COMPARISONS[arm],
+            plan=Plan(max(planned, 1), self._ends(spec, metric), spec.end_note),
+            health=tuple(findings),
+            srm_p=None if split is None else split.p_value,
+            distrust=_distrust(findings, metric, treatment, holdout),
+            refusal=self._refusal(spec, metric, arm),
+            cost=_fixed_cost(spec, treatment),
+            is_corrected=not spec.is_whole,
+            segments_note=self.segments_note,
+        )
+        account = None
+        if asked.is_goal:
+            account = partial(
+                accounting.account,
+                self.accounts[spec.campaign],
+                partial(self._pair, spec.campaign, epoch, arm),
+                spec.costs,
+                self.rules.methods,
+                has_costs=spec.has_costs,
+                margin_note=_margin_note(self.inputs),
+            )
+        return compare(
+            asked,
+            treatment,
+            holdout,
+            self.rules,
+            others=self._others(spec.campaign, epoch, arm, metric),
+            account=account,
+        )
+
+    def _ends(self, spec: CampaignSpec, metric: MetricSpec) -> datetime | None:
+        """The registered end, as much later as the metric's window is longer than the goal's."""
+        return self.inputs.closing(metric.window_days).get(spec.campaign)
+
+    def _pair(
+        self, campaign: str, epoch: int, arm: Arm, metric: MetricSpec
+    ) -> tuple[JointMoments | None, JointMoments | None]:
+        """Both arms' moments of a metric."""
+        t, c = (
+            self.measured.get(Cell(campaign, epoch, one.value, metric.name))
+            for one in (Arm.TREATMENT, arm)
+        )
+        return None if t is None else t.total, None if c is None else c.total
+
+    def _joined(
+        self, spec: CampaignSpec, epoch: int, metric: MetricSpec, arms: Sequence[Arm]
+    ) -> HealthFinding | None:
+        """The split of those whose outcome is known."""
+        counts = {}
+        for arm in (Arm.TREATMENT, *arms):
+            found = self.measured.get(Cell(spec.campaign, epoch, arm.value, metric.name))
+            if found is not None:
+                counts[arm] = found.total.n
+        return self.people.joined(
+            spec.campaign,
+            epoch,
+            spec.shares,
+            metric.window_days,
+            counts,
+            srm_below=self.rules.srm_below,
+        )
+
+    def _refusal(self, spec: CampaignSpec, metric: MetricSpec, arm: Arm) -> str:
+        """Why a comparison means nothing."""
+        if metric.kind is MetricKind.DELTA and not self._has_scores:
+            return f"No run has published {metric.expression} yet, so its change is not known."
+        if metric.needs_contact and arm is Arm.NO_CONTACT:
+            return (
+                "Who is sent nothing cannot click or unsubscribe, so this is compared with "
+                "business-as-usual only: give the campaign such an arm."
+            )
+        takes_offer = "offer_cost" in metric.campaign_costs and bool(spec.costs.redemption)
+        if takes_offer and not spec.redemption_is_known:
+            return (
+                f"Each use of the offer costs {spec.costs.redemption:g}, and nothing in the "
+                "data says who used it: map `discount` in tables.orders.columns."
+            )
+        return ""
+
+    def _others(self, campaign: str, epoch: int, arm: Arm, metric: MetricSpec) -> list[Other]:
+        """The two arms counted otherwise, where that was done."""
+        made = []
+        for name, only, found in self.recounts:
+            if only not in (None, arm):
+                continue
+            t, c = (
+                found.moments.get(Cell(campaign, epoch, one.value, metric.name))
+                for one in (Arm.TREATMENT, arm)
+            )
+            if t is not None or c is not None:
+                note = found.notes.get((campaign, epoch, metric.name), "")
+                made.append(Other(name, sensitivity.LABELS[name], t, c, note))
+        return made
 
 
-def _epoch_lifts(
-    spec: CampaignSpec,
-    epoch: int,
-    people: _People,
-    moments: Mapping[Cell, ArmMoments],
-    as_of: datetime,
-    measurement: MeasurementSpec,
-) -> list[CampaignLift]:
-    """All metrics and comparisons of one campaign and epoch."""
-    split = people.split(spec, epoch)
-    intended = {
-        arm
-        for version in spec.shares
-        if version.epoch == epoch
-        for arm, share in version.shares.items()
-        if share > 0
-    }
-    found = set(split.observed) if split is not None else set()
-    return [
-        _compare(spec, epoch, metric, arm, people, moments, split, as_of, measurement)
-        for metric in spec.metrics
-        for arm in HOLDOUT_ARMS
-        if arm in intended | found
-    ]
-
-
-def _compare(
-    spec: CampaignSpec,
-    epoch: int,
-    metric: MetricSpec,
-    holdout_arm: Arm,
-    people: _People,
-    moments: Mapping[Cell, ArmMoments],
-    split: SampleRatio | None,
-    as_of: datetime,
-    measurement: MeasurementSpec,
-) -> CampaignLift:
-    """One comparison."""
-
-    def moments_of(arm: Arm) -> ArmMoments | None:
-        return moments.get(Cell(spec.campaign, epoch, arm.value, metric.name))
-
-    treated, held = moments_of(Arm.TREATMENT), moments_of(holdout_arm)
-    n_closed_t, n_open_t = people.sizes(spec.campaign, epoch, Arm.TREATMENT, metric.window_days)
-    n_closed_c, n_open_c = people.sizes(spec.campaign, epoch, holdout_arm, metric.window_days)
-    n_known = (treated.n if treated else 0) + (held.n if held else 0)
-    n_unknown = n_closed_t + n_closed_c - n_known
-
-    distrust = ""
-    if split is not None and split.alarm:
-        distrust = split.message
-    elif n_unknown:
-        distrust = (
+def _distrust(
+    findings: Sequence[HealthFinding], metric: MetricSpec, treatment: Side, holdout: Side
+) -> str:
+    """Why nothing of a comparison is to be believed; empty when all is well."""
+    for finding in findings:
+        if finding.alarm:
+            return finding.message
+    n_unknown = sum(
+        side.n_closed - (0 if side.measured is None else side.measured.total.n)
+        for side in (treatment, holdout)
+    )
+    if n_unknown and metric.kind is not MetricKind.DELTA:
+        return (
             f"{n_unknown:,} people have orders without a value for {metric.expression!r}, "
             "so what they brought is not known."
         )
-    difference = relative = total = roas = cost = buyers = None
-    obstacle = ""
-    if treated is not None and held is not None:
-        is_share = metric.kind is MetricKind.SHARE
-        buyers = expected_rarer(treated, held) if is_share else expected_buyers(treated, held)
-        absolute = agresti_caffo_interval if is_share else hall_interval
-        try:
-            difference = absolute(treated, held, confidence=measurement.confidence)
-        except InsufficientDataError as problem:
-            obstacle = problem.message
-        else:
-            total = incremental_total(difference, treated.n)
-            relative = _relative(treated, held, measurement.confidence)
-            if metric.kind is MetricKind.SUM and spec.cost_per_person:
-                roas = incremental_roas(total, spec.cost_per_person * treated.n)
-        if spec.cost_per_person is not None:
-            cost = spec.cost_per_person * treated.n
-
-    judgement: Judgement = judge(
-        Evidence(difference, buyers, held.mean if held else None, distrust, obstacle),
-        flat_margin=measurement.flat_margin,
-        unit=_unit(metric.kind, measurement.currency),
-    )
-    return CampaignLift(
-        campaign=spec.campaign,
-        epoch=epoch,
-        metric=metric.name,
-        kind=metric.kind,
-        window_days=metric.window_days,
-        is_goal=metric == spec.metrics[0],
-        as_of=as_of,
-        treatment=_summary(Arm.TREATMENT, treated, n_open_t),
-        holdout=_summary(holdout_arm, held, n_open_c),
-        difference=difference,
-        relative=relative,
-        incremental=total,
-        cost=cost,
-        incremental_roas=roas,
-        expected_buyers=buyers,
-        srm_p=split.p_value if split is not None else None,
-        verdict=judgement.verdict,
-        reason=judgement.reason,
-    )
+    return ""
 
 
-def _relative(treated: ArmMoments, held: ArmMoments, confidence: float) -> Interval | None:
-    """The percentage, where there is one."""
-    try:
-        return log_ratio_interval(treated, held, confidence=confidence)
-    except InsufficientDataError:
+def _fixed_cost(spec: CampaignSpec, treatment: Side) -> float | None:
+    """What was spent on the treated people counted, where that was known at assignment."""
+    if spec.cost_per_person is None or spec.cost_per_redemption:
         return None
+    n = 0 if treatment.measured is None else treatment.measured.total.n
+    return spec.cost_per_person * n
 
 
-def _summary(arm: Arm, found: ArmMoments | None, n_open: int) -> ArmSummary:
-    if found is None:
-        return ArmSummary(arm, 0, n_open, 0, None, 0.0)
-    return ArmSummary(arm, found.n, n_open, found.n_nonzero, found.mean, found.total)
-
-
-def _unit(kind: MetricKind, currency: str) -> Unit:
-    if kind is MetricKind.SUM:
-        return Unit(f"{currency} per person")
-    if kind is MetricKind.COUNT:
-        return Unit("orders per person", digits=3)
-    return Unit("percentage points", scale=100.0)
+def _margin_note(inputs: Inputs) -> str:
+    if not inputs.margin_is_known:
+        return (
+            "Margin is not known: map `margin` in tables.orders.columns, or `unit_cost` in "
+            "tables.order_items.columns."
+        )
+    return f"Margin is {inputs.margin_note}, after what the campaign cost."

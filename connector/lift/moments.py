@@ -2,9 +2,9 @@
 
 Why central moments and not sums of powers: ``sum(x * x) - n * mean ** 2`` cancels. Values shifted
 by 1e8 gave a variance of 931,736 instead of 207.40 in a trial, and several engines' built-in
-variance still works so. Here both implementations take the mean first, then sum powers of the
-distance from it, then remove what rounding left in the mean (the corrected two-pass algorithm).
-Moments of parts are merged without going back to the people.
+variance still works so. Here, and in the warehouse (:mod:`connector.lift.scan`), powers of the
+distance from a number near the mean are summed, and what that number missed the mean by is removed
+(the corrected two-pass algorithm). Moments of parts are merged without going back to the people.
 
 References:
     Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
@@ -16,20 +16,17 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from connector.errors import InsufficientDataError, ModelError
-from connector.warehouse.render import literal, quote
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from connector.ports import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +189,6 @@ def merge_all(parts: Iterable[ArmMoments]) -> ArmMoments:
     return reduce(ArmMoments.merge, pieces)
 
 
-NEAR = 10.0
-"""Standard deviations between an arm's mean and the number that sums are taken about, at most; it
-costs three of a double's sixteen digits in the third moment."""
-
-
 @dataclass(frozen=True, slots=True)
 class Cell:
     """Which arm, of which campaign and epoch, seen through which metric."""
@@ -205,99 +197,3 @@ class Cell:
     epoch: int
     arm: str
     metric: str
-
-
-def moments_sql(
-    relation: str, metrics: Sequence[str], *, centres: Sequence[float] | None = None
-) -> str:
-    """SQL of the moments of several value columns at once.
-
-    Args:
-        relation: Columns ``campaign, epoch, arm`` and the value columns; one row per person.
-        metrics: Names of the value columns. NULL values are left out.
-        centres: A number near each metric's mean in every arm: then one scan does. Without it, the
-            means of every arm are taken in a scan of their own.
-
-    Returns:
-        House-dialect SQL with one row per campaign, epoch, arm and metric: ``campaign, epoch, arm,
-        metric, n, centre, s1, s2, s3, n_nonzero, total`` as :meth:`ArmMoments.from_centred` takes
-        them.
-    """
-    values = ", ".join(f"CAST({quote(m)} AS DOUBLE) AS v{i}" for i, m in enumerate(metrics))
-    units = f"units AS (SELECT campaign, epoch, arm, {values} FROM {quote(relation)})"
-    if centres is None:
-        means = ", ".join(f"avg(v{i}) AS c{i}" for i in range(len(metrics)))
-        within = [f"f.c{i}" for i in range(len(metrics))]
-        shown = [f"max(f.c{i})" for i in range(len(metrics))]
-        source = "units AS u JOIN centres AS f ON f.campaign = u.campaign AND f.epoch = u.epoch"
-        source += " AND f.arm = u.arm"
-        before = f", centres AS (SELECT campaign, epoch, arm, {means} FROM units "
-        before += "GROUP BY campaign, epoch, arm)"
-    else:
-        within = [literal(float(centre)) for centre in centres]
-        shown = within
-        source, before = "units AS u", ""
-    sums = ", ".join(
-        f"count(u.v{i}) AS n{i}, {shown[i]} AS c{i}, sum(u.v{i} - {c}) AS s1_{i}, "
-        f"sum((u.v{i} - {c}) * (u.v{i} - {c})) AS s2_{i}, "
-        f"sum((u.v{i} - {c}) * (u.v{i} - {c}) * (u.v{i} - {c})) AS s3_{i}, "
-        f"sum(CASE WHEN u.v{i} <> 0 THEN 1 ELSE 0 END) AS b{i}, sum(u.v{i}) AS t{i}"
-        for i, c in enumerate(within)
-    )
-    rows = " UNION ALL ".join(
-        f"SELECT campaign, epoch, arm, {literal(m)} AS metric, n{i} AS n, c{i} AS centre, "
-        f"s1_{i} AS s1, s2_{i} AS s2, s3_{i} AS s3, b{i} AS n_nonzero, t{i} AS total "
-        f"FROM sums WHERE n{i} > 0"
-        for i, m in enumerate(metrics)
-    )
-    return (
-        f"WITH {units}{before}, sums AS (SELECT u.campaign, u.epoch, u.arm, {sums} FROM {source} "
-        f"GROUP BY u.campaign, u.epoch, u.arm) {rows}"
-    )
-
-
-def read_moments(
-    warehouse: Warehouse, relation: str, metrics: Sequence[str]
-) -> dict[Cell, ArmMoments]:
-    """Moments of every campaign, epoch, arm and metric of a relation; empty arms have no entry.
-
-    Arms of one metric nearly always lie close together, seen from their spread. Then distances from
-    the mean of everybody do, and grouping, the dear part of a scan, is done once and not twice.
-    Where an arm lies further away than :data:`NEAR` standard deviations, its own mean is taken.
-
-    Args:
-        warehouse: Holds the relation.
-        relation: As :func:`moments_sql` wants it.
-        metrics: Names of its value columns.
-    """
-    if not metrics:
-        return {}
-    means = ", ".join(f"avg({quote(m)})" for m in metrics)
-    (everybody,) = warehouse.rows(f"SELECT {means} FROM {quote(relation)}")
-    centres = [0.0 if mean is None else float(mean) for mean in everybody]
-    rows = warehouse.rows(moments_sql(relation, metrics, centres=centres))
-    if not all(_is_near(row[4:]) for row in rows):
-        rows = warehouse.rows(moments_sql(relation, metrics))
-    return {
-        Cell(str(row[0]), int(row[1]), str(row[2]), str(row[3])): _from_row(row[4:]) for row in rows
-    }
-
-
-def _is_near(row: tuple[Any, ...]) -> bool:
-    """Whether the sums are about a number that lies within the spread of the values."""
-    n, _, s1, s2, *_ = row
-    slip = float(s1) / int(n)
-    return slip * slip <= NEAR**2 * (float(s2) / int(n) - slip * slip)
-
-
-def _from_row(row: tuple[Any, ...]) -> ArmMoments:
-    n, centre, s1, s2, s3, n_nonzero, total = row
-    return ArmMoments.from_centred(
-        n=int(n),
-        centre=float(centre),
-        s1=float(s1),
-        s2=float(s2),
-        s3=float(s3),
-        n_nonzero=int(n_nonzero),
-        total=float(total),
-    )

@@ -16,6 +16,10 @@ and the list of words is closed. Its reason says so, and tells it apart from the
 difference that excludes zero *and* lies within the margin is a win or a loss, a small one; its size
 stands beside the word.
 
+Two more keep a win or a loss from being given: the difference does not survive the correction for
+the many others that are looked at with it, or the one look that a fixed design allows has not come.
+It is then ``directional_only``, with the reason.
+
 Three things may be added to a verdict and never turn it round:
 
 * **while the campaign runs** the interval is the sequence's, which allows for looking again and
@@ -116,6 +120,11 @@ class Evidence:
         obstacle: Why there is no interval, as a sentence; empty when there is one.
         basis: What the numbers are.
         is_running: Whether the registered end lies ahead and the interval is the sequence's.
+        too_early: Why nothing may be decided yet, as a sentence; empty when it may.
+        p_adjusted: p-value after the correction for many comparisons; None: not corrected.
+        n_comparisons: Comparisons that it was corrected for.
+        alpha: What ``p_adjusted`` is held against.
+        more_is_worse: Whether a rise is bad news, as of people who unsubscribe.
     """
 
     difference: Interval | None
@@ -125,6 +134,11 @@ class Evidence:
     obstacle: str = ""
     basis: Basis = Basis.REALISED
     is_running: bool = False
+    too_early: str = ""
+    p_adjusted: float | None = None
+    n_comparisons: int = 1
+    alpha: float = 0.05
+    more_is_worse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +149,34 @@ class Judgement:
     reason: str
 
 
-def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Expected buyers in the smaller arm that words need.
+
+    Attributes:
+        directional_from: Below it nothing is said.
+        verdict_from: Below it there is a direction at most.
+    """
+
+    directional_from: float = DIRECTIONAL_FROM
+    verdict_from: float = VERDICT_FROM
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds in the wrong order.
+
+        Raises:
+            ModelError: A verdict would need fewer buyers than a direction.
+        """
+        if not 0 <= self.directional_from <= self.verdict_from:
+            raise ModelError("A verdict needs at least as many buyers as a direction.")
+
+
+STANDARD = Thresholds()
+
+
+def judge(
+    evidence: Evidence, *, flat_margin: float, unit: Unit, thresholds: Thresholds = STANDARD
+) -> Judgement:
     """Say what may be said.
 
     Args:
@@ -143,6 +184,7 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
         flat_margin: Largest difference that still counts as none, as a share of the holdout's mean
             (0.01 = 1 %); 0 or more.
         unit: How the sentence speaks of the difference.
+        thresholds: Buyers that words need.
 
     Raises:
         ModelError: The margin is negative.
@@ -157,21 +199,21 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
             Verdict.NOT_ENOUGH_DATA,
             evidence.obstacle or "One of the two groups has nobody whose result is complete yet.",
         )
-    if buyers < DIRECTIONAL_FROM:
+    if buyers < thresholds.directional_from:
         return Judgement(
             Verdict.NOT_ENOUGH_DATA,
             f"Only about {short_of(buyers)} buyers can be expected in the smaller group; "
-            f"nothing can be said below {DIRECTIONAL_FROM:.0f}.",
+            f"nothing can be said below {thresholds.directional_from:.0f}.",
         )
     spoken = unit.say(difference)
     if evidence.basis is Basis.SURROGATE:
         spoken += ", predicted and not yet earned"
-    if buyers < VERDICT_FROM:
+    if buyers < thresholds.verdict_from:
         return Judgement(
             Verdict.DIRECTIONAL_ONLY,
             f"It points {_way(difference)}, no more than that: {spoken}, but only about"
             f" {short_of(buyers)} buyers can be expected in the smaller group, and a verdict needs"
-            f" {VERDICT_FROM:.0f}.",
+            f" {thresholds.verdict_from:.0f}.",
         )
     if evidence.basis is Basis.RATIO:
         return Judgement(
@@ -181,10 +223,13 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
         )
     still = " It holds whenever one looks, although the campaign still runs."
     still = still if evidence.is_running else ""
-    if difference.low > 0:
-        return Judgement(Verdict.WIN, f"Treated people brought more: {spoken}.{still}")
-    if difference.high < 0:
-        return Judgement(Verdict.LOSS, f"Treated people brought less: {spoken}.{still}")
+    if evidence.too_early:
+        return Judgement(
+            Verdict.DIRECTIONAL_ONLY,
+            f"It points {_way(difference)}: {spoken}. {evidence.too_early}",
+        )
+    if difference.excludes_zero:
+        return _decided(evidence, difference, spoken, still)
     margin = flat_margin * abs(evidence.holdout_mean)
     if margin > 0 and -margin <= difference.low and difference.high <= margin:
         return Judgement(
@@ -198,6 +243,27 @@ def judge(evidence: Evidence, *, flat_margin: float, unit: Unit) -> Judgement:
         f"It could be more or less: {spoken}. The interval still includes zero and is wider than "
         f"the flat margin of {percent(flat_margin)}; {hope or 'more people would tell'}.",
     )
+
+
+def _decided(evidence: Evidence, difference: Interval, spoken: str, still: str) -> Judgement:
+    """A difference that is clear of zero."""
+    if evidence.p_adjusted is not None and evidence.p_adjusted > evidence.alpha:
+        return Judgement(
+            Verdict.DIRECTIONAL_ONLY,
+            f"It points {_way(difference)}: {spoken}. By itself it would be clear of zero, but "
+            f"{evidence.n_comparisons:,} such comparisons are looked at together, and among so "
+            "many one like it comes up by chance.",
+        )
+    rose = difference.low > 0
+    if evidence.more_is_worse:
+        word, said = (
+            (Verdict.LOSS, "more often, which is bad")
+            if rose
+            else (Verdict.WIN, "less often, which is good")
+        )
+        return Judgement(word, f"Among treated people it happened {said}: {spoken}.{still}")
+    word, said = (Verdict.WIN, "more") if rose else (Verdict.LOSS, "less")
+    return Judgement(word, f"Treated people brought {said}: {spoken}.{still}")
 
 
 def check_goal(metric: str, basis: Basis) -> None:

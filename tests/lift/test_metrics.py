@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 
 from connector.errors import ConfigError
-from connector.lift.metrics import (
-    MetricKind,
-    MetricSpec,
-    by_window,
-    people_sql,
-    repeated_people_sql,
-    units_sql,
-)
+from connector.lift.metrics import MetricKind, MetricSpec, by_window
+from connector.lift.units import people_sql, repeated_people_sql, units_sql
 from connector.warehouse.macros import ENGINES
 from connector.warehouse.render import render
 from tests.lift.shop import START, Assigned, Order, day, load
@@ -39,7 +33,7 @@ def outcomes(warehouse, people, orders, *, as_of, metrics=ALL):
         as_of=as_of,
         campaigns=sorted({p.campaign for p in people}),
     )
-    return {row[:4]: row[4:] for row in warehouse.rows(text)}
+    return {row[:4]: row[5:] for row in warehouse.rows(text)}
 
 
 def only(warehouse, orders, *, as_of=WINDOW_END, metrics=ALL):
@@ -187,7 +181,7 @@ def test_people_assigned_twice_are_found(warehouse):
         (MetricKind.COUNT, "order_items", 30),
         (MetricKind.SHARE, "orders", 30),
         (MetricKind.SHARE, "orders >= ", 30),
-        (MetricKind.SHARE, "unsubscribed", 30),
+        (MetricKind.SHARE, "clicked", 30),
         (MetricKind.SHARE, "1 = 1) or (1 = 1", 30),
         (MetricKind.SHARE, "sum(orders) >= 1", 30),
     ],

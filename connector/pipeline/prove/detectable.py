@@ -32,9 +32,11 @@ from connector.config import Config
 from connector.domain import Arm
 from connector.errors import InsufficientDataError, LiftlineError
 from connector.lift.analysis import HOLDOUT_ARMS
-from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec, units_sql
-from connector.lift.moments import ArmMoments, Cell, read_moments
+from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec
+from connector.lift.moments import ArmMoments, Cell
 from connector.lift.power import Sensitivity, detectable_lift, planned_buyers, required_people
+from connector.lift.scan import read_moments
+from connector.lift.units import units_sql
 from connector.lift.verdict import VERDICT_FROM
 from connector.pipeline import specs
 

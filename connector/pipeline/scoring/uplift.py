@@ -18,7 +18,8 @@ import pyarrow as pa
 from connector.config.models import UpliftModel as Settings
 from connector.domain import Arm
 from connector.errors import InsufficientDataError
-from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec, units_sql
+from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec
+from connector.lift.units import units_sql
 from connector.models.card import ScoreColumn
 from connector.models.uplift import PublishIf, Trials, UpliftModel, UpliftSpec, fit
 from connector.models.uplift.model import columns
