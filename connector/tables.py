@@ -231,6 +231,7 @@ EVENT_MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "email_open": ("Email Opened",),
         "email_click": ("Email Link Clicked", "Email Clicked"),
         "email_bounce": ("Email Bounced",),
+        "email_unsubscribe": ("Unsubscribed", "Email Unsubscribed", "Email List Unsubscribed"),
     }
 )
 """What an event can mean -> names of events that mean it, in any letter case.

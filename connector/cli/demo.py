@@ -217,7 +217,7 @@ def _show_truth(out: Any, lifts: Sequence[Any], truth: Any, currency: str) -> No
     """What the simulation knows and a real shop never does, beside what was measured."""
     made = screen.table(
         "The truth, which only a simulation knows",
-        "campaign", "metric", "measured", "95 % interval", "true effect", "inside",
+        "campaign", "metric", "measured", "interval", "true effect", "inside",
         numbers=("measured", "true effect"),
     )  # fmt: skip
     for lift in lifts:

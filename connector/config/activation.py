@@ -14,7 +14,6 @@ from connector.config.problems import nearest
 from connector.config.stability import Stability
 from connector.config.values import (
     Day,
-    Days,
     Duration,
     Expression,
     Money,
@@ -265,6 +264,8 @@ class Campaign(Section):
         goal: Name of the metric that decides.
         start: First day; None: at once.
         end: Last day, included; None: open.
+        decide_on: The day on which the result is read, registered before anybody looks; None: when
+            the windows of those assigned on the last day have closed.
         properties: Vendor property -> ``strategy.<key>``, ``content.<key>`` or a column; for
             treatment only.
         no_contact_list: Push the no-contact arm as an exclusion list of its own.
@@ -280,6 +281,7 @@ class Campaign(Section):
     goal: Name = DEFAULT_GOAL
     start: Day | None = None
     end: Day | None = None
+    decide_on: Day | None = None
     properties: Mapping[Text, Text] = Field(default_factory=dict)
     no_contact_list: Switch = False
     budget: Budget | None = None
@@ -324,37 +326,3 @@ class Guards(Section):
     new_billable_profiles_above: Whole = 0
     needs_approval: Approval = Approval()
     plan_max_age: Duration = timedelta(hours=24)
-
-
-class Metric(Section):
-    """A number for one person, over a window from the day they first qualified.
-
-    Exactly one of ``sum``, ``count`` and ``share`` is given.
-
-    Attributes:
-        sum_of: Expression summed over rows of ``from`` (key ``sum``).
-        count_of: Table whose rows are counted (key ``count``).
-        share_of: Condition over the person's totals; its share of people (key ``share``).
-        source: Table of ``sum`` (key ``from``).
-    """
-
-    sum_of: Expression | None = Field(default=None, alias="sum")
-    count_of: Literal["orders"] | None = Field(default=None, alias="count")
-    share_of: Expression | None = Field(default=None, alias="share")
-    source: Literal["orders"] = Field(default="orders", alias="from")
-    window: Days
-
-    @property
-    def kind(self) -> Literal["sum", "count", "share"]:
-        """Which of the three it is."""
-        if self.sum_of is not None:
-            return "sum"
-        return "count" if self.count_of is not None else "share"
-
-
-DEFAULT_METRICS: Mapping[str, Metric] = {
-    "revenue_per_person_30d": Metric.model_validate({"sum": "net_revenue", "window": "30d"}),
-    "orders_per_person_60d": Metric.model_validate({"count": "orders", "window": "60d"}),
-    "conversion_30d": Metric.model_validate({"share": "orders >= 1", "window": "30d"}),
-}
-"""Metrics that every file may use; one of the same name in the file replaces it."""

@@ -9,12 +9,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from connector.config.activation import (
-    DEFAULT_METRICS,
     Campaign,
     Destination,
     Guards,
     Holdouts,
-    Metric,
     PriorityList,
     Segment,
     SharedBudget,
@@ -31,30 +29,15 @@ from connector.config.data import (
 )
 from connector.config.document import Document
 from connector.config.features import Features
+from connector.config.measurement import DEFAULT_METRICS, SHIPPED, Measurement, Metric
 from connector.config.models import Models
 from connector.config.problems import InvalidConfigError, KeyPath
 from connector.config.stability import Stability
-from connector.config.values import Name, Probability, Section, Share, Text
+from connector.config.values import Name, Section, Text
 
 
 def _with_shipped(metrics: Mapping[str, Metric]) -> Mapping[str, Metric]:
     return {**DEFAULT_METRICS, **metrics}
-
-
-class Measurement(Section):
-    """How lift is judged.
-
-    Attributes:
-        confidence: Of the intervals.
-        flat_margin: A relative difference inside it counts as none.
-        detect: The relative lift that a campaign should be able to show.
-        power: With which probability.
-    """
-
-    confidence: Probability = 0.95
-    flat_margin: Share = 0.01
-    detect: Share = 0.03
-    power: Probability = 0.8
 
 
 class Report(Section):
@@ -91,12 +74,26 @@ class Config(Section):
     campaigns: Mapping[Name, Campaign] = Field(default_factory=dict)
     budgets: Mapping[Name, SharedBudget] = Field(default_factory=dict)
     holdouts: Holdouts
-    metrics: Annotated[Mapping[Name, Metric], AfterValidator(_with_shipped)] = DEFAULT_METRICS
+    # A factory, since a default that is a mapping is copied, and a copy is no shipped metric.
+    metrics: Annotated[Mapping[Name, Metric], AfterValidator(_with_shipped)] = Field(
+        default_factory=lambda: DEFAULT_METRICS
+    )
     measurement: Measurement = Measurement()
     guards: Guards = Guards()
     report: Report = Report()
 
     _document: Document = PrivateAttr(default_factory=Document)
+
+    @property
+    def measured(self) -> Mapping[str, Metric]:
+        """The metrics that campaigns are measured on: goals, and what is reported beside them."""
+        also = self.measurement.also_report
+        if also is None:
+            # A shipped metric that the file repeats is a value of its own, and so the file's.
+            own = [n for n, m in self.metrics.items() if DEFAULT_METRICS.get(n) is not m]
+            also = (*SHIPPED, *own)
+        goals = [campaign.goal for campaign in self.campaigns.values()]
+        return {name: self.metrics[name] for name in dict.fromkeys((*goals, *also))}
 
     @property
     def path(self) -> Path:

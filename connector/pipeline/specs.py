@@ -13,12 +13,13 @@ from types import MappingProxyType
 from connector.audiences.rationing import Ration
 from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, PriorityList
 from connector.config import Config
-from connector.config.activation import Campaign, Metric
+from connector.config.activation import Campaign
 from connector.config.data import Freshness as FreshnessConfig
 from connector.config.data import Table, TableTest
+from connector.config.measurement import Metric
 from connector.domain import Arm, Capabilities, Field, FieldType, PropertyValue
 from connector.features.build import FeatureMeta
-from connector.lift.metrics import MetricKind, MetricSpec
+from connector.lift.metrics import MetricKind, MetricSpec, Source
 from connector.models.cuts import CutSpec
 from connector.models.rfm import RfmSpec
 from connector.plan.summary import GuardLimits
@@ -274,7 +275,7 @@ def campaign_specs(
         ConfigError: A ranking is no number over these columns; the line is named.
     """
     today = as_of.astimezone(config.project.zone).date()
-    longest = max((metric.window for metric in config.metrics.values()), default=timedelta())
+    longest = max((metric.window for metric in config.measured.values()), default=timedelta())
     exempt = set(config.holdouts.global_.exempt_campaigns) if config.holdouts.global_ else set()
     specs = []
     for name, one in config.campaigns.items():
@@ -473,6 +474,21 @@ def _label(prop: str) -> str:
 
 # ---------------------------------------------------------------------- lift
 def metric_spec(name: str, metric: Metric) -> MetricSpec:
-    """One metric as the lift engine takes it."""
-    expression = metric.sum_of or metric.share_of or metric.count_of or ""
-    return MetricSpec(name, MetricKind(metric.kind), expression, metric.window.days)
+    """One metric as the lift engine takes it.
+
+    Raises:
+        ConfigError: It cannot be measured.
+    """
+    top, bottom = metric.ratio_of or ("", "")
+    counted = metric.count_of or ""
+    return MetricSpec(
+        name,
+        MetricKind(metric.kind),
+        metric.sum_of or metric.share_of or counted or top or metric.delta_of or "",
+        metric.window.days,
+        denominator=bottom,
+        source=Source(counted if counted in set(Source) else metric.source),
+        where=metric.where or "",
+        winsorise=metric.winsorise,
+        max_increase=None if metric.guardrail is None else metric.guardrail.max_increase,
+    )

@@ -161,7 +161,7 @@ CASES = [
     (
         "goal: revenue_per_person_30d",
         "goal: revenue_per_person",
-        "shop.yaml:67: campaigns.winback.goal: no metric is named 'revenue_per_person'; allowed: revenue_per_person_30d, orders_per_person_60d, conversion_30d, conversion. Did you mean 'revenue_per_person_30d'?",
+        "shop.yaml:67: campaigns.winback.goal: no metric is named 'revenue_per_person'; allowed: revenue_per_person_30d, orders_per_person_60d, conversion_30d, margin_per_person_30d, margin_per_person_90d, aov_30d, repeat_rate_60d, retention_90d, clv_growth, click_rate, unsubscribe_rate, conversion. Did you mean 'revenue_per_person_30d'?",
     ),
     (
         "start: 2026-03-02",
@@ -246,7 +246,7 @@ CASES = [
     (
         '  conversion: {share: "orders >= 1", window: 30d}',
         '  conversion: {share: "orders >= 1", count: orders, window: 30d}',
-        "shop.yaml:83: metrics.conversion: found count and share; allowed: exactly one of sum, count, share.",
+        "shop.yaml:83: metrics.conversion: found count and share; allowed: exactly one of sum, count, share, ratio, delta.",
     ),
     (
         '  conversion: {share: "orders >= 1", window: 30d}',
@@ -256,7 +256,52 @@ CASES = [
     (
         '  conversion: {share: "orders >= 1", window: 30d}',
         "  conversion: {count: sessions, window: 30d}",
-        "shop.yaml:83: metrics.conversion.count: found 'sessions'; allowed: orders.",
+        "shop.yaml:83: metrics.conversion.count: found 'sessions'; allowed: orders, order_items, events, returns, redemptions, email_sends, email_deliveries, email_opens, email_clicks, email_bounces, unsubscribes.",
+    ),
+    (
+        '  conversion: {share: "orders >= 1", window: 30d}',
+        "  conversion: {sum: net_revenue, window: 30d, winsorise: 99.9%}",
+        "shop.yaml:83: metrics.conversion.winsorise: found '99.9%'; allowed: a percent of the people whose value is not zero, such as 99.9% of non-zero (where few buy, 99.9% of everybody is zero).",
+    ),
+    (
+        '  conversion: {share: "orders >= 1", window: 30d}',
+        '  conversion: {share: "unsubscribed", window: 30d, guardrail: {max_increase: 0.3%}}',
+        "shop.yaml:83: metrics.conversion.guardrail.max_increase: found '0.3%'; allowed: percentage points, such as 0.3pp (a percent could be a share of the rate).",
+    ),
+    (
+        '  conversion: {share: "orders >= 1", window: 30d}',
+        "  conversion: {sum: net_revenue, window: 30d, guardrail: {max_increase: 0.3pp}}",
+        "shop.yaml:83: metrics.conversion.guardrail: limits a sum; allowed: a limit in percentage points, of a share or a ratio.",
+    ),
+    (
+        "goal: revenue_per_person_30d",
+        "goal: aov_30d",
+        "shop.yaml:67: campaigns.winback.goal: is a ratio: who buys is sorted by the campaign itself; allowed: a number of each person, such as its numerator, with the ratio in also_report.",
+    ),
+    (
+        "start: 2026-03-02",
+        "start: 2026-03-02\n    decide_on: 2026-03-02",
+        "shop.yaml:69: campaigns.winback.decide_on: is 2026-03-02, and it starts on 2026-03-02; allowed: a day after the start, when windows have closed.",
+    ),
+    (
+        "  confidence: 0.95",
+        "  min_expected_buyers: {directional: 10, verdict: 20}",
+        "shop.yaml:85: measurement.min_expected_buyers: says nothing below 20 and gives a verdict from 10; allowed: `verdict` (below it nothing is said) no larger than `directional`.",
+    ),
+    (
+        "  confidence: 0.95",
+        "  verdicts: [win, loss]",
+        "shop.yaml:85: measurement.verdicts: found a list; allowed: exactly these words: win, loss, flat, directional_only, not_enough_data, do_not_trust (the list is closed).",
+    ),
+    (
+        "  confidence: 0.95",
+        "  also_report: [conversions]",
+        "shop.yaml:85: measurement.also_report[0]: no metric is named 'conversions'; allowed: revenue_per_person_30d, orders_per_person_60d, conversion_30d, margin_per_person_30d, margin_per_person_90d, aov_30d, repeat_rate_60d, retention_90d, clv_growth, click_rate, unsubscribe_rate, conversion. Did you mean 'conversion'?",
+    ),
+    (
+        "  confidence: 0.95",
+        "  estimator: {cuped: no}",
+        "shop.yaml:85: measurement.estimator.cuped: found 'no'; allowed: none, or a stretch of whole days such as 90d. Did you mean 'none'?",
     ),
     (
         "  confidence: 0.95",

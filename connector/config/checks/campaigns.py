@@ -41,6 +41,20 @@ def campaigns_lead_somewhere(draft: Draft) -> Iterator[Problem]:
         yield from draft.unknown(
             (*path, "goal"), "metric", campaign.goal, tuple(dict.fromkeys(metrics))
         )
+        goal = draft.config.metrics.get(campaign.goal)
+        if goal is not None and goal.kind == "ratio":
+            yield draft.problem(
+                (*path, "goal"),
+                "is a ratio: who buys is sorted by the campaign itself",
+                allowed="a number of each person, such as its numerator, with the ratio in "
+                "also_report",
+            )
+        if campaign.start and campaign.decide_on and campaign.decide_on <= campaign.start:
+            yield draft.problem(
+                (*path, "decide_on"),
+                f"is {campaign.decide_on}, and it starts on {campaign.start}",
+                allowed="a day after the start, when windows have closed",
+            )
         if campaign.start and campaign.end and campaign.end < campaign.start:
             yield draft.problem(
                 (*path, "end"),
@@ -269,15 +283,36 @@ def holdouts_are_named_apart(draft: Draft) -> Iterator[Problem]:
 
 
 def metrics_are_whole(draft: Draft) -> Iterator[Problem]:
-    """A metric is one of sum, count and share."""
+    """A metric is one of five kinds, and what is reported exists."""
     for name in draft.names("metrics"):
         metric = draft.config.metrics.get(name)
         if metric is None:
             continue
-        kinds = {"sum": metric.sum_of, "count": metric.count_of, "share": metric.share_of}
-        given = [key for key, value in kinds.items() if value is not None]
+        given = metric.given
         if len(given) != 1:
             found = f"found {' and '.join(given)}" if given else "measures nothing"
             yield draft.problem(
-                ("metrics", name), found, allowed="exactly one of sum, count, share"
+                ("metrics", name), found, allowed="exactly one of sum, count, share, ratio, delta"
             )
+        elif metric.guardrail is not None and given[0] not in ("share", "ratio"):
+            yield draft.problem(
+                ("metrics", name, "guardrail"),
+                f"limits a {given[0]}",
+                allowed="a limit in percentage points, of a share or a ratio",
+            )
+        elif metric.winsorise is not None and given[0] != "sum":
+            yield draft.problem(
+                ("metrics", name, "winsorise"), f"caps a {given[0]}", allowed="a cap of a sum"
+            )
+    known = tuple(dict.fromkeys((*draft.config.metrics, *draft.names("metrics"))))
+    measurement = draft.config.measurement
+    for i, name in enumerate(measurement.also_report or ()):
+        yield from draft.unknown(("measurement", "also_report", i), "metric", name, known)
+    buyers = measurement.min_expected_buyers
+    if buyers.verdict > buyers.directional:
+        yield draft.problem(
+            ("measurement", "min_expected_buyers"),
+            f"says nothing below {buyers.verdict:g} and gives a verdict from "
+            f"{buyers.directional:g}",
+            allowed="`verdict` (below it nothing is said) no larger than `directional`",
+        )

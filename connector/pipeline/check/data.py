@@ -10,9 +10,11 @@ from connector.config.data import DATABASES
 from connector.domain import Finding, Level
 from connector.errors import LiftlineError
 from connector.lift.metrics import ORDERS, MetricKind
+from connector.lift.units import units_sql
 from connector.models.card import ModelCard
 from connector.numbers import percent, several
 from connector.pipeline import specs
+from connector.pipeline.prove.measure import mapped
 from connector.pipeline.scoring.grid import RFM
 from connector.pipeline.show.standing import Standing, Use, standings
 from connector.pipeline.understand.act import Understanding
@@ -183,11 +185,18 @@ def _fitted(one: Standing, card: ModelCard, currency: str) -> str:
 def metrics(config: Config, found: Understanding) -> Iterator[Finding]:
     """Metrics whose columns are not there."""
     columns = found.warehouse.columns(ORDERS)
-    for name, metric in config.metrics.items():
+    inputs = mapped(config, found.context.warehouse)
+    for name, metric in config.measured.items():
         try:
             spec = specs.metric_spec(name, metric)
-            if spec.kind is MetricKind.SUM:
-                spec.order_value(columns)
+            if spec.kind is not MetricKind.DELTA:
+                units_sql(
+                    [spec],
+                    order_columns=columns,
+                    as_of=found.as_of,
+                    campaigns=["any"],
+                    inputs=inputs,
+                )
         except LiftlineError as problem:
             yield Finding(Level.ERROR, f"metrics.{name}", problem.message, problem.hint)
 
