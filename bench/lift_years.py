@@ -62,7 +62,7 @@ SHARES = {Arm.TREATMENT: 1 - HELD_OUT, Arm.NO_CONTACT: HELD_OUT}
 REVENUE = MetricSpec("revenue_per_person_30d", MetricKind.SUM, "net_revenue", WINDOW_DAYS)
 CONVERSION = MetricSpec("conversion_30d", MetricKind.SHARE, "orders >= 1", WINDOW_DAYS)
 METRICS = (REVENUE, CONVERSION)
-HYBRID = MeasurementSpec(design=Design.HYBRID)
+HYBRID = MeasurementSpec(design=Design.HYBRID, corrects=False)
 FELT = REACHED * (1 - WITHDRAWN / 2)
 """Share of the effect that arrives, of those assigned to treatment."""
 

@@ -38,6 +38,7 @@ from connector.lift.health import Gate, SampleRatio
 from connector.lift.looks import Plan
 from connector.lift.metrics import ORDERS, MetricKind, MetricSpec, by_window
 from connector.lift.moments import Cell
+from connector.lift.outcome import outcome_of
 from connector.lift.people import CampaignPeople, Counted, IntendedShares
 from connector.lift.result import ArmSummary, CampaignLift, HealthFinding
 from connector.lift.scan import Measured, scan
@@ -323,7 +324,7 @@ class _Study:
         asked = Question(
             campaign=spec.campaign,
             epoch=epoch,
-            metric=metric,
+            outcome=outcome_of(metric, self.rules.currency),
             is_goal=metric == spec.metrics[0],
             as_of=self.as_of,
             comparison=COMPARISONS[arm],

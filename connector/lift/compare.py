@@ -25,9 +25,10 @@ from connector.lift.estimate import (
 from connector.lift.intervals import Interval, incremental_roas, incremental_total, studentised
 from connector.lift.joint import JointMoments
 from connector.lift.looks import UNPLANNED, Plan, Sight, decision_p, looks_so_far, series, sight
-from connector.lift.metrics import PERSON, MetricKind, MetricSpec, Source
+from connector.lift.metrics import MetricKind
 from connector.lift.moments import ArmMoments
 from connector.lift.multiple import benjamini_hochberg
+from connector.lift.outcome import Outcome
 from connector.lift.power import Sensitivity, expected_buyers, expected_rarer, power_left
 from connector.lift.result import (
     Alternative,
@@ -44,10 +45,9 @@ from connector.lift.result import (
 from connector.lift.scan import Measured
 from connector.lift.sequential import Critical, Design
 from connector.lift.verdict import STANDARD as USUAL
-from connector.lift.verdict import Basis, Evidence, Thresholds, Unit, judge, judge_guardrail
+from connector.lift.verdict import Evidence, Thresholds, Unit, judge, judge_guardrail
 from connector.lift.verdict import Verdict as Word
 from connector.numbers import percent
-from connector.tables import MONEY
 
 UNKNOWN_CLASS = "(not known)"
 """Name of those whose class was not published."""
@@ -123,7 +123,7 @@ class Question:
     Attributes:
         campaign: Name of the campaign or of a foreign experiment.
         epoch: Randomisation epoch.
-        metric: What is measured.
+        outcome: What is measured.
         is_goal: Whether the campaign is judged on it.
         as_of: Instant of the analysis.
         comparison: What is compared with what, in words.
@@ -140,7 +140,7 @@ class Question:
 
     campaign: str
     epoch: int
-    metric: MetricSpec
+    outcome: Outcome
     is_goal: bool
     as_of: datetime
     comparison: str = ""
@@ -222,10 +222,10 @@ def compare(
         others: Sensitivities that needed a look at the people themselves.
         account: Makes the account of the goal's window, its intervals drawn as the decision's.
     """
-    metric = asked.metric
+    metric = asked.outcome
     t = None if treatment.measured is None else treatment.measured.total
     c = None if holdout.measured is None else holdout.measured.total
-    unit, is_money = unit_of(metric, rules.currency)
+    unit, is_money = metric.unit, metric.is_money
     found, obstacle, seen = None, asked.refusal, None
     buyers: float | None = None
     if t is not None and c is not None and not asked.refusal:
@@ -282,11 +282,11 @@ def compare(
         None if c is None else _mean(metric.kind, c),
         distrust,
         obstacle,
-        basis=_basis(metric),
+        basis=metric.basis,
         is_running=seen is not None and seen.stage is Stage.RUNNING,
         too_early=_too_early(asked, seen),
         alpha=1.0 - rules.confidence,
-        more_is_worse=more_is_worse(metric),
+        more_is_worse=metric.more_is_worse,
     )
     lift = CampaignLift(
         campaign=asked.campaign,
@@ -437,7 +437,7 @@ def _classes(
     seen: Sight,
 ) -> list[tuple[SegmentLift, Evidence]]:
     """The comparison within every class that an arm has."""
-    metric, made = asked.metric, []
+    metric, made = asked.outcome, []
     whole = treatment.total.n + holdout.total.n
     for dimension, name in sorted({*treatment.classes, *holdout.classes}):
         parts = treatment.classes.get((dimension, name)), holdout.classes.get((dimension, name))
@@ -472,11 +472,11 @@ def _classes(
             None if c is None else _mean(metric.kind, c),
             asked.distrust,
             obstacle,
-            basis=_basis(metric),
+            basis=metric.basis,
             is_running=seen is not None and seen.stage is Stage.RUNNING,
             too_early=_too_early(asked, seen),
             alpha=1.0 - rules.confidence,
-            more_is_worse=more_is_worse(metric),
+            more_is_worse=metric.more_is_worse,
         )
         made.append(
             (
@@ -500,7 +500,7 @@ def _classes(
 
 
 def _alternatives(
-    metric: MetricSpec,
+    metric: Outcome,
     treatment: Measured,
     holdout: Measured,
     rules: MeasurementSpec,
@@ -568,7 +568,7 @@ def _relative(found: Estimated, seen: Sight) -> Interval | None:
 
 
 def _bias(
-    metric: MetricSpec, t: JointMoments, c: JointMoments, rules: MeasurementSpec
+    metric: Outcome, t: JointMoments, c: JointMoments, rules: MeasurementSpec
 ) -> HealthFinding | None:
     """Whether the arms already differed before; None where nothing of that time was measured."""
     if not metric.has_covariate or not rules.covariate_days:
@@ -581,7 +581,7 @@ def _bias(
     return HealthFinding("pre_period", found.p_value, alarm, found.message)
 
 
-def _guardrail(metric: MetricSpec, evidence: Evidence, unit: Unit) -> GuardrailCheck | None:
+def _guardrail(metric: Outcome, evidence: Evidence, unit: Unit) -> GuardrailCheck | None:
     if metric.max_increase is None:
         return None
     found = judge_guardrail(evidence, max_increase=metric.max_increase, unit=unit)
@@ -598,7 +598,7 @@ def _outlook(
     """End date and power left."""
     end = asked.plan.ends_at
     detectable, note = None, ""
-    if found is not None and seen is not None and asked.metric.kind is not MetricKind.RATIO:
+    if found is not None and seen is not None and asked.outcome.kind is not MetricKind.RATIO:
         test = Sensitivity(1.0 - seen.critical.confidence, rules.power)
         wanted = percent(rules.wanted)
         try:
@@ -651,12 +651,6 @@ def _method_note(found: Estimated, seen: Sight | None, plan: Plan, rules: Measur
     return f"{found.note} {wide}{until}."
 
 
-def _basis(metric: MetricSpec) -> Basis:
-    if metric.kind is MetricKind.RATIO:
-        return Basis.RATIO
-    return Basis.SURROGATE if metric.kind is MetricKind.DELTA else Basis.REALISED
-
-
 def _too_early(asked: Question, seen: Sight | None) -> str:
     """Why nothing may be decided yet."""
     if seen is None or not seen.is_early or asked.plan.ends_at is None:
@@ -694,47 +688,3 @@ def _mean(kind: MetricKind, moments: JointMoments) -> float | None:
 
 def _buyers(kind: MetricKind, t: ArmMoments, c: ArmMoments) -> float:
     return expected_rarer(t, c) if kind is MetricKind.SHARE else expected_buyers(t, c)
-
-
-WORSE = frozenset({"unsubscribed", "unsubscribes", "email_bounces", "returns", "refund"})
-"""Columns of a person of which more is bad news."""
-
-
-def more_is_worse(metric: MetricSpec) -> bool:
-    """Whether a rise of the metric is bad news."""
-    if metric.max_increase is not None:
-        return True
-    if metric.kind is MetricKind.RATIO:
-        return metric.sides()[0].columns <= WORSE
-    return bool(metric.person_columns) and metric.person_columns <= WORSE
-
-
-def unit_of(metric: MetricSpec, currency: str) -> tuple[Unit, bool]:
-    """How a metric's differences are spoken of, and whether its totals are money."""
-    if metric.kind is MetricKind.SHARE:
-        return Unit("percentage points", scale=100.0), False
-    if metric.kind is MetricKind.COUNT:
-        return Unit(f"{_words(metric.expression)} per person", digits=3), False
-    if metric.kind is MetricKind.RATIO:
-        return _ratio_unit(metric, currency)
-    if metric.kind is MetricKind.DELTA:
-        is_money = metric.expression.endswith(".expected")
-        return Unit(f"{currency if is_money else 'points'} per person, predicted"), is_money
-    is_money = metric.source is Source.ORDERS or any(
-        word in metric.expression for word in ("price", "unit_cost", "value")
-    )
-    return Unit(f"{currency} per person" if is_money else "per person"), is_money
-
-
-def _ratio_unit(metric: MetricSpec, currency: str) -> tuple[Unit, bool]:
-    top, bottom = (side.columns for side in metric.sides())
-    per = _words(metric.denominator).removesuffix("s")
-    if any(PERSON[name].type == MONEY for name in top):
-        return Unit(f"{currency} per {per}"), False
-    if all(name.startswith("email_") for name in bottom):
-        return Unit("percentage points", scale=100.0), False
-    return Unit(f"{_words(metric.expression)} per {per}", digits=3), False
-
-
-def _words(name: str) -> str:
-    return name.strip().replace("email_", "e-mail ").replace("_", " ")
