@@ -100,6 +100,13 @@ def money(amount: float | None, currency: str, *, digits: int | None = None) -> 
     return minus(f"{amount:,.{digits}f}") + f"{NBSP}{currency}"
 
 
+def money_range(low: float, high: float, currency: str) -> str:
+    """Two amounts with the same digits, such as ``19 to 196 EUR`` or ``1.20 to 7.95 EUR``."""
+    digits = 2 if max(abs(low), abs(high)) < 99.995 else 0
+    first, last = (minus(f"{one:,.{digits}f}") for one in (low, high))
+    return f"{first} to {last}{NBSP}{currency}"
+
+
 def difference_digits(low: float, high: float, *, usual: int = 2) -> int:
     """Decimals of a difference and its interval.
 

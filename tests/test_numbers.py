@@ -77,3 +77,15 @@ def test_money_has_two_digits_wherever_they_do():
 )
 def test_a_number_in_few_letters(n, text):
     assert numbers.short(n) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (19.0, 196.4, "19 to 196 EUR"),
+        (1.2, 7.949, "1.20 to 7.95 EUR"),
+        (-5.0, 1_250.0, "\u22125 to 1,250 EUR"),
+    ],
+)
+def test_a_range_of_money_has_the_same_digits_at_both_ends(low, high, text):
+    assert numbers.money_range(low, high, "EUR").replace("\u00a0", " ") == text

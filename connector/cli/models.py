@@ -121,13 +121,15 @@ def _rule(one: Mapping[str, Any], currency: str) -> str:
 def _gates(one: Mapping[str, Any]) -> str:
     if not one["gates"]:
         return NONE
-    failed = [name for name, passed in one["gates"] if not passed]
-    return f"{', '.join(failed)} fail" if failed else f"{len(one['gates'])} hold"
+    failed = [words.GATES.get(name, name) for name, passed in one["gates"] if not passed]
+    return f"fail: {', '.join(failed)}" if failed else f"{len(one['gates'])} hold"
 
 
 def _used(one: Mapping[str, Any]) -> str:
     if one["use"] == "none":
         return "none"
     version = "" if one["version"] is None else f", version {one['version']}"
-    day = f" of {one['as_of'][:10]}" if one["as_of"] else ""
+    # Plans of earlier versions tell the instant alone.
+    on = one.get("day") or (one["as_of"] or "")[:10]
+    day = f" of {on}" if on else ""
     return f"{_USES[one['use']]}{day}{version}"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from connector.cli.screen import console, say, subject
 from connector.numbers import minus, percent
+from connector.report.format import iso_day, iso_moment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CAMPAIGN_MARKS = {
     "addressed": ("✓", "green"),
     "held_out": ("○", "cyan"),
+    "waiting": ("…", "yellow"),
     "blocked": ("✗", "yellow"),
     "not_in_segment": ("·", "dim"),
     "not_running": ("·", "dim"),
@@ -32,7 +34,8 @@ def show_explanation(found: Explanation) -> None:
     out = console()
     person = found.person
     accounts = f", {person.accounts} accounts" if person.accounts > 1 else ""
-    since = f", customer since {_day(person.since)}" if person.since else ""
+    zone = found.timezone
+    since = f", customer since {_day(person.since, zone)}" if person.since else ""
     out.print(
         Text.assemble(
             (person.profile_id, "bold"), f"  {person.address or 'no address'}{accounts}{since}"
@@ -40,17 +43,22 @@ def show_explanation(found: Explanation) -> None:
     )
     if person.former_ids:
         out.print(Text(f"  merged from {', '.join(person.former_ids)}", style="dim"))
+    until = f"; the newest order is of {_day(found.data_until, zone)}" if found.data_until else ""
+    out.print(Text(f"  as of {iso_moment(found.as_of, zone)} ({zone}){until}", style="dim"))
+    for warning in found.stale:
+        say(out, "!", "yellow", warning, indent=2)
 
     rfm = found.rfm
     _head(out, f"RFM group: {rfm.group}")
     if rfm.previous_group:
-        out.print(f"  before: {rfm.previous_group}; this one since {_day(rfm.group_since)}")
+        now = f"since {_day(rfm.group_since, zone)}" if rfm.group_since else "new, in no run yet"
+        out.print(f"  before: {rfm.previous_group}; this one {now}")
     for score in rfm.scores:
         out.print(f"  {score.words}")
     if rfm.words:
         out.print(Text(f"  {rfm.words}", style="dim"))
 
-    _models(out, found.models)
+    _models(out, found.models, zone)
 
     _head(out, "Campaigns")
     for campaign in found.campaigns:
@@ -60,7 +68,7 @@ def show_explanation(found: Explanation) -> None:
 
     _head(out, "Segments")
     for segment in found.segments:
-        _segment(out, segment)
+        _segment(out, segment, zone)
 
     _head(out, "Permission")
     for consent in found.consents:
@@ -78,10 +86,11 @@ def show_explanation(found: Explanation) -> None:
         if destination.blocked:
             out.print(f"    properties refused: {destination.blocked}")
         for issue in destination.issues:
-            out.print(Text(f"    {_day(issue.at)}: {issue.words} ({issue.code})", style="dim"))
+            told = f"    {_day(issue.at, zone)}: {issue.words} ({issue.code})"
+            out.print(Text(told, style="dim"))
 
 
-def _models(out: Console, models: ModelsView) -> None:
+def _models(out: Console, models: ModelsView, zone: str) -> None:
     """What the models say, each with what it rests on."""
     named = (
         models.propensities,
@@ -104,12 +113,12 @@ def _models(out: Console, models: ModelsView) -> None:
             out.print(Padding(Text(told, style="dim"), (0, 0, 0, 8)))
     for value in models.values:
         out.print(Padding(subject(value.model, value.words), (0, 0, 0, 2)))
-        day = _day(value.next_order)
+        day = _day(value.next_order, zone)
         ahead = f" The next order is as likely before as after {day}." if value.next_order else ""
         if value.basis:
             out.print(Padding(Text(f"{value.basis}{ahead}", style="dim"), (0, 0, 0, 6)))
     for persona in models.personas:
-        since = f" Since {_day(persona.since)}." if persona.since else ""
+        since = f" Since {_day(persona.since, zone)}." if persona.since else ""
         out.print(Padding(subject(persona.model, f"{persona.words}{since}"), (0, 0, 0, 2)))
         for reason in persona.reasons:
             say(out, "·", "dim", reason, indent=6)
@@ -132,9 +141,9 @@ def _points(part: float) -> str:
     return minus(f"{100 * part:+.1f} points")
 
 
-def _segment(out: Console, segment: SegmentView) -> None:
+def _segment(out: Console, segment: SegmentView, zone: str) -> None:
     mark, colour = ("✓", "green") if segment.member else ("·", "dim")
-    since = f" since {_day(segment.since)}" if segment.since else ""
+    since = f" since {_day(segment.since, zone)}" if segment.since else ""
     state = f"member{since}" if segment.member else "not a member"
     say(out, mark, colour, subject(segment.segment, state), indent=2)
     for condition in segment.conditions:
@@ -146,6 +155,8 @@ def _segment(out: Console, segment: SegmentView) -> None:
     verb, change = ("leaves", segment.to_leave) if segment.member else ("enters", segment.to_enter)
     told = f"{verb} when {' and '.join(change)}" if change else f"never {verb} under this rule"
     out.print(Padding(Text(told, style="dim"), (0, 0, 0, 6)))
+    for figure in segment.figures:
+        out.print(Padding(Text(figure, style="dim"), (0, 0, 0, 8)))
 
 
 def _condition(out: Console, condition: Condition) -> None:
@@ -161,5 +172,5 @@ def _head(out: Console, text: str) -> None:
     out.print(Text(text, style="bold"))
 
 
-def _day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else "the first run"
+def _day(moment: datetime | None, zone: str) -> str:
+    return iso_day(moment, zone) if moment else ""

@@ -90,6 +90,9 @@ def _show_remarks(out: Console, header: Header) -> None:
 
 def _show_campaigns(out: Console, header: Header) -> None:
     """People and money of each campaign, then who is left out and why."""
+    if not header.campaigns:
+        out.print("No campaign is configured, so nobody is addressed.\n")
+        return
     has_usual = any(c.arms.get("business_as_usual") for c in header.campaigns)
     columns = [
         *("in\nsegment", "eligible", "treated"),

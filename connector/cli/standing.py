@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from connector.cli.screen import console, count, say, show_guards, subject, table, utc
+from connector.cli.models import show_models
+from connector.cli.screen import MARKS, console, count, say, show_guards, subject, table, utc
+from connector.domain import Level
 from connector.numbers import several
 from connector.pipeline.activate.waiting import age
 from connector.plan.document import Guard
@@ -17,6 +19,10 @@ from connector.report.words import ARMS, RUN_STATUS, phrase
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+
+OLD_DAYS = 2
+"""From so many days on the age of the last run's data is a warning."""
 
 
 def show_status(found: Mapping[str, Any]) -> None:
@@ -31,10 +37,25 @@ def show_status(found: Mapping[str, Any]) -> None:
             f"[bold]{found['project']}[/bold]: last run {last['run_id']}, {ended},"
             f" data as of {utc(last['as_of'])} UTC"
         )
+    _show_age(out, found)
     _show_waiting(out, found)
     for made in (_lists(found), _records(found), _arms(found)):
         if made.row_count:
             out.print(made)
+    show_models(out, found["models"], found["currency"])
+
+
+def _show_age(out: Console, found: Mapping[str, Any]) -> None:
+    """How old the data are that everything here rests on."""
+    days = found["data_age_days"]
+    if days is not None and days >= OLD_DAYS:
+        say(
+            out, "!", "yellow",
+            f"No run has taken new data for {several(days, 'day')}: lists and scores are as old."
+            " `liftline sync` brings them up to date.",
+        )  # fmt: skip
+    for one in found["freshness"]:
+        say(out, *MARKS[Level(one["level"])], subject(one["subject"], one["message"]))
 
 
 def _show_waiting(out: Console, found: Mapping[str, Any]) -> None:

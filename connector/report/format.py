@@ -37,6 +37,8 @@ __all__ = [
     "count",
     "day",
     "gain",
+    "iso_day",
+    "iso_moment",
     "level",
     "local_day",
     "moment",
@@ -75,6 +77,16 @@ def moment(at: datetime, timezone: str) -> str:
 def local_day(at: datetime, timezone: str) -> str:
     """The day of an instant in the project's time zone."""
     return day(at.astimezone(ZoneInfo(timezone)).date())
+
+
+def iso_day(at: datetime, timezone: str) -> str:
+    """The day of an instant in the project's time zone, such as ``2026-04-06``."""
+    return at.astimezone(ZoneInfo(timezone)).date().isoformat()
+
+
+def iso_moment(at: datetime, timezone: str) -> str:
+    """An instant in the project's time zone to the minute, such as ``2026-04-06 06:00``."""
+    return f"{at.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M}"
 
 
 def span(seconds: float) -> str:

@@ -74,6 +74,9 @@ def headline(data: ReportData) -> Line:
     if candidates:
         # All campaigns together come first, then the largest amount, then anything else.
         return max(candidates, key=lambda pair: _weight(pair[1], data))[0]
+    if not data.campaigns and not data.lifts:
+        people = several(data.n_profiles, "person is", "people are")
+        return Line("", f"{people} known here; no campaign is set up yet.")
     if data.run is None:
         return Line("", f"Nothing has been sent yet: {_first_step(data)}.")
     if data.run.status == "held":

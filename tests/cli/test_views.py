@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from connector.cli import person, plans, runs, standing
+from connector.cli import models, person, plans, runs, standing
 from connector.cli.findings import show_findings
+from connector.cli.screen import console
 from connector.domain import Arm, Finding, Level
 from connector.lift.metrics import MetricKind, MetricSpec
+from connector.models.card import ModelCard
 from connector.pipeline.check.findings import Checked
 from connector.pipeline.person.explanation import (
     CampaignView,
@@ -24,6 +27,7 @@ from connector.pipeline.person.explanation import (
     SegmentView,
 )
 from connector.pipeline.prove.detectable import Basis, Prospect
+from connector.pipeline.show.standing import Standing, Use
 from connector.plan.document import (
     AudiencePlan,
     CampaignPlan,
@@ -164,6 +168,7 @@ def test_one_change_is_no_changes(shown):
         "project": "p", "now": "2026-03-02T07:00:00+00:00", "last_run": None,
         "global_holdout": None, "abandoned": ["mailer"],
         "unfinished_runs": [], "lists": [], "records": [], "arms": [],
+        "data_age_days": None, "freshness": [], "models": [], "currency": "EUR",
         "waiting_plan": {
             "plan_id": "plan-1", "status": "planned", "n_changes": 1, "replaced": 0,
             "created_at": "2026-03-02T05:00:00+00:00", "expires_at": "2026-03-03T05:00:00+00:00",
@@ -174,6 +179,37 @@ def test_one_change_is_no_changes(shown):
     assert "mailer the configuration does not name it any more" in told
     assert "plan-1 1 change, made 2 hours ago; not applied" in told
     assert "liftline apply until 2026-03-03 05:00 UTC" in told
+
+
+def test_a_status_tells_how_old_its_data_are_and_names_the_models(shown):
+    model = {
+        "name": "purchase_30d", "kind": "propensity", "use": "stored", "version": 3,
+        "algorithm": "logistic", "as_of": "2026-03-01T23:30:00+00:00", "day": "2026-03-02",
+        "people": 900, "measure": "auc", "value": 0.8, "rule": "rfm_score", "baseline": 0.7,
+        "gates": [["auc_at_least", True]], "refused": [],
+    }  # fmt: skip
+    found = {
+        "project": "p", "now": "2026-03-12T07:00:00+00:00", "global_holdout": None,
+        "last_run": {"run_id": "run-1", "status": "succeeded", "as_of": "2026-03-02T05:00:00Z"},
+        "abandoned": [], "unfinished_runs": [], "lists": [], "records": [], "arms": [],
+        "waiting_plan": None, "data_age_days": 10, "currency": "EUR", "models": [model],
+        "freshness": [{"level": "warning", "subject": "tables.orders.freshness",
+                       "message": "The newest updated_at is 30 h old; expected within 26 h."}],
+    }  # fmt: skip
+    words = " ".join(shown(standing.show_status, found, columns=120).split())
+    assert "No run has taken new data for 10 days" in words
+    assert "tables.orders.freshness The newest updated_at is 30 h old" in words
+    assert "purchase_30d logistic regression 900 AUC 0.800" in words
+    assert "in use of 2026-03-02, version 3" in words
+    young = {**found, "data_age_days": 1, "freshness": []}
+    assert "No run has taken" not in shown(standing.show_status, young)
+
+
+def test_a_plan_without_campaigns_has_no_empty_table(shown):
+    without = dataclasses.replace(header(), campaigns=())
+    told = shown(plans.show_plan, Plan(Path("plan"), without))
+    assert "No campaign is configured" in told
+    assert "Campaigns" not in told
 
 
 def explained(*segments: SegmentView) -> Explanation:
@@ -217,3 +253,56 @@ def test_what_cannot_change_is_said_to_be_so(shown):
     words = " ".join(shown(person.show_explanation, explained(once)).split())
     assert "· one_time not a member ✗ lifetime_orders = 1 (now 3)" in words
     assert "never enters under this rule" in words
+
+
+def test_days_are_those_of_the_projects_zone(shown):
+    """23:30 in UTC is the next day in Berlin."""
+    late = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+    one = dataclasses.replace(
+        explained(SegmentView("lapsing", True, late, (), (), ())),
+        person=Person("p_1234567890", None, 1, late),
+        as_of=late,
+        timezone="Europe/Berlin",
+        data_until=late,
+    )
+    told = shown(person.show_explanation, one)
+    assert "2026-03-01" not in told
+    words = " ".join(told.split())
+    assert "customer since 2026-03-02" in words
+    assert "as of 2026-03-02 00:30 (Europe/Berlin); the newest order is of 2026-03-02" in words
+    assert "member since 2026-03-02" in words
+
+
+def test_a_group_in_no_run_yet_is_not_since_the_first_run(shown):
+    moved = dataclasses.replace(explained(), rfm=Rfm("lapsed", "lost", None, "", (), ""))
+    words = " ".join(shown(person.show_explanation, moved).split())
+    assert "before: lost; this one new, in no run yet" in words
+    since = dataclasses.replace(explained(), rfm=Rfm("lapsed", "lost", AT, "", (), ""))
+    words = " ".join(shown(person.show_explanation, since).split())
+    assert "before: lost; this one since 2026-03-02" in words
+
+
+def test_old_data_who_waits_and_where_tiers_begin_are_told(shown):
+    waiting = CampaignView(
+        "push", "waiting", "Waits for the budget: place 41 of 90.", "over_budget", "ready",
+        "treatment", "next_run", None, 41, 40,
+    )  # fmt: skip
+    tiers = SegmentView(
+        "valuable", False, None, (), (), ("clv.tier in ('gold') (now 'rest')",),
+        figures=("clv.tier by expected value: gold from 145 EUR; now 62.00 EUR",),
+    )  # fmt: skip
+    one = dataclasses.replace(
+        explained(tiers), campaigns=(waiting,), stale=("This is how it was 9 days ago.",)
+    )
+    words = " ".join(shown(person.show_explanation, one, columns=100).split())
+    assert "… push Waits for the budget: place 41 of 90." in words
+    assert "! This is how it was 9 days ago." in words
+    assert "gold from 145 EUR; now 62.00 EUR" in words
+
+
+def test_a_model_is_of_the_day_in_the_projects_zone(shown):
+    late = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+    card = ModelCard("clv", "clv", "zero", as_of=late, n_people=10)
+    one = Standing("clv", "clv", Use.NEW, None, card, zone=ZoneInfo("Europe/Berlin"))
+    told = shown(lambda: models.show_models(console(), [one.short()], "EUR"), columns=120)
+    assert "new of 2026-03-02" in told

@@ -17,6 +17,7 @@ import pytest
 from connector.domain import Level
 from connector.errors import ConfigError
 from connector.models import store
+from connector.numbers import money
 from connector.pipeline.check.findings import Checked, check
 from connector.pipeline.person.explain import explaining
 from connector.pipeline.person.explanation import Explanation
@@ -338,6 +339,18 @@ def test_the_report_shows_models_personas_topics_and_values(place: Place) -> Non
     tenth = best.head(round(len(best) / 10)).sum() / best.sum()
     assert value.held_by_tenth == pytest.approx(tenth)
     assert sum(one.is_chosen for one in value.trials) == 1
+
+
+def test_a_tier_that_is_out_of_reach_has_a_figure(place: Place) -> None:
+    """Against the stored model's own cut points."""
+    assert place.of is not None
+    scores = place.scores(1)
+    who = scores.index[scores["clv.tier"] == "bronze"][0]
+    (one,) = [s for s in place.of(who).segments if s.segment == "valuable"]
+    inner = json.loads(_of_version(place.project, "clv", 1))["model"]["model"]
+    (figure,) = one.figures
+    assert f"gold from {money(inner['cuts'][1], 'EUR')}" in figure
+    assert f"now {money(scores['clv.expected'][who], 'EUR')}" in figure
 
 
 def test_the_best_cut_off_is_the_best_of_all(place: Place) -> None:

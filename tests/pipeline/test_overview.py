@@ -25,3 +25,6 @@ def test_nobody_is_unknown_where_nobody_is_looked_up(
         found = overview(project)
     assert [(row["destination"], row["people"]) for row in found["lists"]] == [("export", 3)]
     assert [row["unknown_there"] for row in found["records"]] == [0]
+    assert found["data_age_days"] == 0
+    assert [one["name"] for one in found["models"]] == ["rfm"]
+    assert found["freshness"] == []

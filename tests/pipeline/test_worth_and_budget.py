@@ -12,6 +12,7 @@ import pytest
 
 from connector.config import InvalidConfigError
 from connector.models import store
+from connector.pipeline.person.explain import explaining
 from connector.pipeline.project import Project
 from connector.plan.document import Plan
 from tests.pipeline import modelled_shop
@@ -82,6 +83,28 @@ def test_the_budget_takes_the_best_and_the_plan_says_who_waits(ran: Ran) -> None
     best = sorted(treated, key=lambda p: (-ran.scored["purchase_30d.probability"][p], p))
     assert set(ran.members) == set(best[:40])
     assert told.blocked["over_budget"] == len(best) - 40
+
+
+def test_explain_says_who_waits_and_how_far_the_budget_reaches(ran: Ran) -> None:
+    """Against the plan's own changes, and the ranking by pandas."""
+    arms = pd.DataFrame(ran.plan.side_table("new_arms").to_pylist())
+    treated = arms[arms["arm"] == "treatment"]["profile_id"]
+    worth = ran.scored["purchase_30d.probability"] * 12
+    best = sorted(treated, key=lambda p: (-round(worth[p], 9), p))
+    with explaining(ran.project) as tell:
+        last, first_waiting, far = (tell(best[i]).campaigns[0] for i in (39, 40, len(best) - 1))
+        held = next(iter(arms[arms["arm"] != "treatment"]["profile_id"]), None)
+        held_out = tell(held).campaigns[0].status if held else "held_out"
+    assert best[39] in ran.members
+    assert best[40] not in ran.members
+    assert (last.status, last.rank, last.reached) == ("addressed", 40, 40)
+    assert f"Place 40 of {len(best)}" in last.why
+    assert (first_waiting.status, first_waiting.code) == ("waiting", "over_budget")
+    assert (first_waiting.rank, first_waiting.reached, first_waiting.arm) == (41, 40, "treatment")
+    assert f"place 41 of {len(best)}" in first_waiting.why
+    assert f"reaches 40, down to {worth[best[39]]:,.4g}" in first_waiting.why
+    assert far.rank == len(best)
+    assert held_out == "held_out"
 
 
 @pytest.mark.parametrize(

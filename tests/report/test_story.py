@@ -107,6 +107,9 @@ def test_the_headline_is_honest_without_a_verdict(verdict, said):
 
 
 def test_before_and_between_results():
+    without = dataclasses.replace(sample.empty(), campaigns=(), lifts=())
+    assert "no campaign is set up yet" in story.headline(without).text
+    assert "running" not in story.headline(without).text
     assert story.headline(sample.first_run()).text.startswith("Nothing has been sent yet")
     waiting = report(sample.waiting("win_back", (900, 100)))
     text = story.headline(waiting).text.replace("\u00a0", " ")

@@ -79,9 +79,9 @@ def make_plan(
         as_of=as_of,
     )
     _postpone_arms(con, inspection.unreadable)
-    _build_changes(con, activation, inspection.unreadable)
+    build_changes(con, activation, inspection.unreadable)
     if rationing.ration(con, activation.rations, activation.campaigns):
-        _build_changes(con, activation, inspection.unreadable)
+        build_changes(con, activation, inspection.unreadable)
     sends.build_would_send(
         con,
         activation.campaigns,
@@ -163,10 +163,16 @@ def make_plan(
     return plan
 
 
-def _build_changes(
+def build_changes(
     con: duckdb.DuckDBPyConnection, activation: Activation, unreadable: Collection[str]
 ) -> None:
-    """From candidates and their arms to what is sent."""
+    """From candidates and their arms to what is sent: makes ``changes`` and what it rests on.
+
+    Args:
+        con: The workspace with candidates and arms.
+        activation: What is taken of the configuration.
+        unreadable: Destinations that could not be read; nothing is planned for them.
+    """
     desired.build_want_memberships(con)
     desired.build_want_records(
         con,

@@ -21,6 +21,7 @@ from connector.pipeline.understand.act import Understanding
 from connector.pipeline.understand.diagnose import Survey
 from connector.report import model_words
 from connector.report.data import UNREADABLE
+from connector.report.format import iso_day
 from connector.report.words import left_out
 from connector.state.database import parse_utc
 
@@ -130,7 +131,8 @@ def model(project: Project, found: Understanding) -> Iterator[Finding]:
         message = f"The cut points are due: the next plan fits them anew on {people}."
     elif stored is not None:
         version, _, fitted_at = stored
-        fitted = f"{parse_utc(fitted_at):%Y-%m-%d} (version {version})"
+        day = iso_day(parse_utc(fitted_at), project.config.project.timezone)
+        fitted = f"{day} (version {version})"
         level, message = Level.OK, f"Cut points of {fitted}, fitted on {people}."
     yield Finding(level, subject, message)
     moved = sum(m.n_people for m in found.migration)
@@ -158,15 +160,16 @@ def models(project: Project, found: Understanding, kept: list[Standing]) -> Iter
             continue
         subject = f"models.{one.name}"
         if one.card is not None:
-            yield Finding(Level.OK, subject, _fitted(one, one.card, currency))
+            said = _fitted(one, one.card, currency, project.config.project.timezone)
+            yield Finding(Level.OK, subject, said)
         for finding in found.findings:
             if finding.subject == subject or finding.subject.startswith(f"{subject}."):
                 yield finding
 
 
-def _fitted(one: Standing, card: ModelCard, currency: str) -> str:
+def _fitted(one: Standing, card: ModelCard, currency: str, timezone: str) -> str:
     """One model in a sentence."""
-    when = f"of {card.as_of:%Y-%m-%d} (version {one.version})"
+    when = f"of {iso_day(card.as_of, timezone)} (version {one.version})"
     if one.use is Use.NEW:
         when = "as the next plan would fit it"
     people = several(card.n_people, "person", "people")

@@ -8,6 +8,7 @@ from connector.audiences.specs import DestinationSpec
 from connector.domain import Presence
 from connector.pipeline.person.explanation import DestinationView, Issue, Membership
 from connector.pipeline.person.subject import Subject
+from connector.report.format import iso_day
 from connector.report.words import BLOCKED, ISSUES, phrase
 from connector.state import schema
 from connector.state.database import parse_utc
@@ -16,8 +17,14 @@ LAST_ISSUES = 5
 """Row issues shown for each destination."""
 
 
-def destination_view(one: Subject, spec: DestinationSpec) -> DestinationView:
-    """What the ledger knows of the person at one destination."""
+def destination_view(one: Subject, spec: DestinationSpec, timezone: str) -> DestinationView:
+    """What the ledger knows of the person at one destination.
+
+    Args:
+        one: The person.
+        spec: The destination.
+        timezone: In which days are told.
+    """
     here = {"destination": spec.name}
     ((code, match_key),) = one.rows(
         "SELECT coalesce(blocked, ''), match_key FROM reach"
@@ -44,7 +51,7 @@ def destination_view(one: Subject, spec: DestinationSpec) -> DestinationView:
         words = f"{phrase(BLOCKED, code).title}. {phrase(BLOCKED, code).sentence}"
         if code == "not_at_destination" and checked_at:
             again = parse_utc(checked_at) + timedelta(days=spec.recheck_missing_days)
-            words += f" The destination is asked again on {again:%Y-%m-%d}."
+            words += f" The destination is asked again on {iso_day(again, timezone)}."
     elif record == "not_asked":
         words += " Whether the destination knows the person is asked by the next plan."
     return DestinationView(

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from connector import holdouts
-from connector.audiences import eligibility, reach
+from connector.audiences import eligibility, rationing, reach
 from connector.audiences.specs import load_specs
+from connector.domain import Level
+from connector.numbers import several
 from connector.pipeline.activate.activation import Activation
 from connector.pipeline.activate.known import load_state
+from connector.pipeline.activate.planning import build_changes
 from connector.pipeline.person.delivered import destination_view
 from connector.pipeline.person.explanation import Explanation
 from connector.pipeline.person.look import Cutting, Look, mask
@@ -27,9 +30,15 @@ from connector.pipeline.person.look_scores import ScoreLook
 from connector.pipeline.person.who import find_profile, former_ids, load_merges
 from connector.pipeline.scoring.grid import RFM
 from connector.state.database import State
+from connector.warehouse.render import literal
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
+    from connector.pipeline.understand.act import Understanding
+
+DAY = timedelta(days=1)
+OLD = timedelta(days=2)
+"""From here on the age of the newest order is worth a word."""
 
 __all__ = ["Explanation", "explain", "explaining", "mask"]
 
@@ -69,6 +78,9 @@ def explaining(
         _judge(warehouse.connection, project.state, activation, as_of=found.as_of)
         load_merges(warehouse.connection)
         stored = project.journal.model(RFM) is not None
+        zone = project.config.project.timezone
+        until = _data_until(found)
+        stale = tuple(_stale(found, until, now=project.now))
 
         def tell(who: str) -> Explanation:
             profile_id = find_profile(found, who)
@@ -85,11 +97,40 @@ def explaining(
                 consents=tuple(look.consents()),
                 exclusions=tuple(look.exclusions()),
                 destinations=tuple(
-                    destination_view(look, spec) for spec in activation.destination_specs
+                    destination_view(look, spec, zone) for spec in activation.destination_specs
                 ),
+                timezone=zone,
+                data_until=until,
+                stale=stale,
             )
 
         yield tell
+
+
+# ---------------------------------------------------------------------- how old the data are
+def _data_until(found: Understanding) -> datetime | None:
+    """The newest order that counts."""
+    ((newest,),) = found.warehouse.rows(
+        "SELECT max(o.ordered_at) AS newest FROM clean_orders AS o"
+        f" WHERE o.ordered_at <= {literal(found.as_of)}"
+    )
+    return None if newest is None else newest.replace(tzinfo=UTC)
+
+
+def _stale(found: Understanding, until: datetime | None, *, now: datetime) -> Iterator[str]:
+    """What a person should know of how old the instant and the data are."""
+    looked_back = (now - found.as_of) // DAY
+    if looked_back >= 1:
+        yield f"This is how it was {several(looked_back, 'day')} ago."
+    told = [
+        f"{finding.subject}: {finding.message}"
+        for finding in found.findings
+        if finding.subject.endswith(".freshness") and finding.level is not Level.OK
+    ]
+    yield from told
+    if not told and until is not None and found.as_of - until >= OLD:
+        days = several((found.as_of - until) // DAY, "day")
+        yield f"The newest order is {days} older: whatever happened since is not known here."
 
 
 # ---------------------------------------------------------------------- as a plan would
@@ -122,3 +163,7 @@ def _judge(
         global_draw=activation.global_draw,
         as_of=as_of,
     )
+    if activation.rations:
+        # Only whom the budget does not reach is asked for; what would be sent is read by nobody.
+        build_changes(con, activation, ())
+        rationing.ration(con, activation.rations, activation.campaigns)

@@ -125,6 +125,7 @@ class SegmentView:
         to_leave: What would make a member leave, all of it together; margins are heeded.
         to_enter: What would make anybody else enter.
         steadiness: What keeps the person there, or out, besides the rule.
+        figures: Where the classes begin that the rule names, such as tiers.
     """
 
     segment: str
@@ -134,6 +135,7 @@ class SegmentView:
     to_leave: tuple[str, ...]
     to_enter: tuple[str, ...]
     steadiness: Steadiness = RULE_ALONE
+    figures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +144,17 @@ class CampaignView:
 
     Attributes:
         campaign: Its name.
-        status: ``addressed``, ``held_out``, ``blocked``, ``not_in_segment`` or ``not_running``.
+        status: ``addressed``, ``held_out``, ``waiting`` (for the budget), ``blocked``,
+            ``not_in_segment`` or ``not_running``.
         why: The same in a sentence.
         code: The reason's code when blocked; empty otherwise.
         segment: Whom it addresses.
         arm: The arm, or None when none is drawn.
         arm_from: ``log`` (drawn for good) or ``next_run`` (what the next run would draw).
         since: When the person was first eligible; None before the first run.
+        rank: Place among those who would be added, best first; None where there is no budget, or
+            the person is on the list already.
+        reached: How many of them the budget reaches.
     """
 
     campaign: str
@@ -159,6 +165,8 @@ class CampaignView:
     arm: str | None
     arm_from: str
     since: datetime | None
+    rank: int | None = None
+    reached: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +261,14 @@ class DestinationView:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything about one person, as of one instant."""
+    """Everything about one person, as of one instant.
+
+    Attributes:
+        as_of: The instant.
+        timezone: Of the project; days are told in it.
+        data_until: The newest order that counts; None without any.
+        stale: What a person should know of how old the data are.
+    """
 
     person: Person
     as_of: datetime
@@ -265,6 +280,9 @@ class Explanation:
     exclusions: tuple[Exclusion, ...]
     destinations: tuple[DestinationView, ...]
     models: ModelsView = field(default_factory=ModelsView)
+    timezone: str = "UTC"
+    data_until: datetime | None = None
+    stale: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -6,15 +6,17 @@ An address is told as its owner would recognise it and nobody else.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from connector.audiences.rationing import OVER_BUDGET
 from connector.domain import Arm
 from connector.models.cuts import Cuts
-from connector.numbers import several
+from connector.numbers import money, several
 from connector.pipeline.activate.activation import Activation
 from connector.pipeline.person.explanation import (
     CampaignView,
@@ -29,6 +31,7 @@ from connector.pipeline.person.explanation import (
 from connector.pipeline.person.steady import Steady
 from connector.pipeline.person.subject import Subject
 from connector.pipeline.scoring.grid import RFM
+from connector.report.format import iso_day
 from connector.report.people import RfmAxis
 from connector.report.words import BLOCKED, axis_labels, phrase
 from connector.segments import trace
@@ -55,6 +58,30 @@ _ARMS = {
     Arm.BUSINESS_AS_USUAL: "Held out: gets what people got before the campaign.",
     Arm.NO_CONTACT: "Held out: is sent nothing, to see what people do by themselves.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a person stands in a campaign whose budget is short.
+
+    Attributes:
+        rank: From 1, best first.
+        worth: What the ranking says of the person; None where it is not known.
+        reached: How many of them the money reaches.
+        all: How many would be added if it reached everybody.
+        last: What the ranking says of the last one whom it reaches.
+    """
+
+    rank: int
+    worth: float | None
+    reached: int
+    all: int
+    last: float | None
+
+    @property
+    def waiting(self) -> int:
+        """How many have to wait."""
+        return self.all - self.reached
 
 
 def mask(address: str) -> str:
@@ -111,7 +138,7 @@ class Look(Subject):
             for (dimension, cuts, value, said), score in zip(values, scores, strict=True)
             if score is not None
         ]
-        fitted = f"{model.card.as_of:%Y-%m-%d}"
+        fitted = iso_day(model.card.as_of, self.config.project.timezone)
         words = otherwise.value
         if self.found.rfm_version is not None:
             words = f"Cut points of {fitted} (version {self.found.rfm_version})."
@@ -141,6 +168,7 @@ class Look(Subject):
             member = steady.is_member(segment)
             was_member, since = known.get(segment.name, (None, None))
             leave = steady.to_leave(segment) if member else ()
+            changes = leave or (() if member or told.member else told.to_change)
             yield SegmentView(
                 segment=segment.name,
                 member=member,
@@ -149,7 +177,31 @@ class Look(Subject):
                 to_leave=leave,
                 to_enter=() if member or told.member else told.to_change,
                 steadiness=steady.told(segment, holds=told.member, member=member),
+                figures=tuple(self._figures(changes)),
             )
+
+    def _figures(self, changes: Sequence[str]) -> Iterator[str]:
+        """Where the tiers begin that a change names, beside what is expected of the person."""
+        currency = self.config.project.currency
+        for name, settings in self.config.models.named():
+            scores: Any = self.found.scores.models.get(name)
+            if settings.type != "clv" or scores is None:
+                continue
+            if not any(f"{name}.tier" in change for change in changes):
+                continue
+            edges = zip(scores.model.tiers, scores.model.cuts, strict=False)
+            begins = [
+                f"{tier.name} from {money(cut, currency)}" for tier, cut in edges
+                if math.isfinite(cut)
+            ]  # fmt: skip
+            now = ""
+            if f"{name}.expected" in self.found.columns:
+                ((value,),) = self.rows(
+                    f'SELECT "{name}.expected" FROM scored WHERE profile_id = $who'
+                )
+                now = f"; now {money(value, currency)}" if value is not None else ""
+            if begins:
+                yield f"{name}.tier by expected value: {', '.join(begins)}{now}"
 
     def campaigns(self) -> Iterator[CampaignView]:
         """Every campaign: addressed, held out, blocked and why, or none of these."""
@@ -159,23 +211,56 @@ class Look(Subject):
         )
         for name, one in self.config.campaigns.items():
             arm, is_logged, since = self._arm(name, one.epoch)
+            place = self._place(name) if one.rank_by is not None else None
             status, code = "blocked", candidates.get(name) or ""
             if name not in active:
                 status, why = "not_running", self._dates(one)
             elif name not in candidates:
                 status, why = "not_in_segment", f"Not in the segment {one.segment}."
+            elif code == OVER_BUDGET:
+                status, why = "waiting", self._waits(one, place)
             elif code:
                 why = self._blocked(name, code, candidates)
             else:
                 status = "addressed" if arm == Arm.TREATMENT else "held_out"
                 why = _ARMS[Arm(arm or Arm.TREATMENT)]
-                if status == "addressed" and one.rank_by is not None:
-                    why += f" While the budget is short, whoever has more of {one.rank_by} joins"
-                    why += " first, and others wait for a later run."
+                if status == "addressed" and place is not None and place.waiting:
+                    why += f" Place {place.rank:,} of {place.all:,} by {one.rank_by}; the budget of"
+                    why += f" this run reaches {place.reached:,}."
             if is_logged and status in {"blocked", "not_in_segment", "not_running"}:
                 why = f"{why} The arm drawn earlier stays, and counts in the lift."
             source = "log" if is_logged else "next_run" if arm else ""
-            yield CampaignView(name, status, why, code, one.segment, arm, source, since)
+            yield CampaignView(
+                name, status, why, code, one.segment, arm, source, since,
+                rank=None if place is None else place.rank,
+                reached=None if place is None else place.reached,
+            )  # fmt: skip
+
+    def _place(self, campaign: str) -> _Place | None:
+        """Where the person stands among those who would be added; None for anybody else."""
+        active = {spec.name for spec in self.activation.campaigns if spec.active}
+        if campaign not in active & {n for one in self.activation.rations for n in one.campaigns}:
+            return None
+        rows = self.rows(
+            "SELECT k.place, k.worth, r.n, count(o.profile_id), min(o.worth) FILTER (o.place = r.n)"
+            " FROM ranked k JOIN reached r ON r.campaign = k.campaign"
+            " JOIN ranked o ON o.campaign = k.campaign"
+            " WHERE k.profile_id = $who AND k.campaign = $campaign GROUP BY 1, 2, 3",
+            {"campaign": campaign},
+        )
+        return _Place(*rows[0]) if rows else None
+
+    def _waits(self, one: Campaign, place: _Place | None) -> str:
+        """Why the person has to wait, with the figures that decide it."""
+        words = "Waits for the budget"
+        if place is None:
+            return f"{words}; a later run continues with those who wait."
+        has = "nothing known" if place.worth is None else f"{place.worth:,.4g}"
+        words += f": place {place.rank:,} of {place.all:,} by {one.rank_by} ({has}), and the budget"
+        words += f" of this run reaches {place.reached:,}"
+        if place.last is not None:
+            words += f", down to {place.last:,.4g}"
+        return f"{words}. A later run continues with those who wait; the arm stays."
 
     def _arm(self, campaign: str, epoch: int) -> tuple[str | None, bool, datetime | None]:
         """Arm, whether it is in the log, and since when."""
@@ -224,7 +309,10 @@ class Look(Subject):
         if draw is None:
             return "none."
         arm, is_logged, since = self._arm(draw.campaign, draw.epoch)
-        when = f"since {since:%Y-%m-%d}" if is_logged and since else "as the next run would draw it"
+        zone = self.config.project.timezone
+        when = "as the next run would draw it"
+        if is_logged and since:
+            when = f"since {iso_day(since, zone)}"
         if arm is None:
             return f"{draw.campaign}: not drawn; it is when a campaign could address the person."
         if arm == Arm.NO_CONTACT:
@@ -247,7 +335,7 @@ class Look(Subject):
             status, at = said.get((spec.purpose, spec.channel), ("no_record", None))
             words = f"{spec.purpose} by {spec.channel}: "
             words += "no record, which means no" if status == "no_record" else status
-            words += f" on {at:%Y-%m-%d}" if at else ""
+            words += f" on {iso_day(at, self.config.project.timezone)}" if at else ""
             yield ConsentView(spec.name, words, spec.purpose, spec.channel, status, at)
 
     def exclusions(self) -> list[Exclusion]:

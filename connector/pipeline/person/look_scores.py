@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from connector.models.reasons import LEAST_POINTS, reasons
-from connector.numbers import minus, money, percent, several
+from connector.numbers import minus, money, money_range, percent, several
 from connector.pipeline.person.scored_person import (
     AffinityView,
     Driver,
@@ -155,7 +155,7 @@ class ScoreLook(Subject):
         if expected is not None:
             words = f"{money(expected, currency)} expected {words}"
         if low is not None and high is not None:
-            words += f", 80 % range {money(low, currency)} to {money(high, currency)}"
+            words += f", 80 % range {money_range(low, high, currency)}"
         if score.get("tier"):
             words += f"; tier {score['tier']}"
         ((orders, ago, mean),) = self.rows(

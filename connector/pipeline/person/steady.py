@@ -11,6 +11,7 @@ from connector.numbers import several
 from connector.pipeline.person.explanation import Steadiness
 from connector.pipeline.person.subject import Subject
 from connector.pipeline.understand.segmenting import stability_of
+from connector.report.format import iso_day
 from connector.segments import trace
 from connector.segments.rules import Segment
 from connector.segments.stability import lenient_sql
@@ -61,6 +62,7 @@ class Steady(Subject):
             member: Whether the person is in the segment.
         """
         stability = stability_of(self.config, segment.name)
+        zone = self.config.project.timezone
         streak, since = self._counted(segment)
         until = None
         if member and since is not None and stability.min_stay:
@@ -80,12 +82,12 @@ class Steady(Subject):
             words = f"the rule has failed on {several(streak, 'day')} in a row; it takes"
             words = f"{words} {stability.exit_after}"
             if until is not None:
-                words += f", and the shortest stay lasts until {until:%Y-%m-%d}"
+                words += f", and the shortest stay lasts until {iso_day(until, zone)}"
             state = "leaving" if streak < stability.exit_after else "staying"
             return Steadiness(words, state, streak, stability.exit_after, until)
         words = ""
         if until is not None:
-            words = f"stays until {until:%Y-%m-%d} at least, unless a purchase ends it"
+            words = f"stays until {iso_day(until, zone)} at least, unless a purchase ends it"
         needed = stability.exit_after if member else stability.enter_after
         return Steadiness(words, "rule", 0, needed, until)
 

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from connector.domain import Level
 from connector.pipeline.activate.waiting import unfinished_runs, waiting_plan
+from connector.state.database import parse_utc
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
 
 
+def _age_days(project: Project, runs: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many whole days ago the last run's data were of; None before the first run."""
+    if not runs or not runs[0]["as_of"]:
+        return None
+    return (project.now - parse_utc(runs[0]["as_of"])) // timedelta(days=1)
+
+
+def _freshness(told: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the last run found wrong with how new its tables were."""
+    return [
+        {"level": one["level"], "subject": one["subject"], "message": one["message"]}
+        for one in (told.get("understanding") or {}).get("findings", ())
+        if one["subject"].endswith(".freshness") and one["level"] != Level.OK.value
+    ]
+
+
 def overview(project: Project) -> dict[str, Any]:
     """The state of a project as plain values, without personal data."""
     state = project.state
-    runs = project.journal.runs(limit=1)
+    runs = project.journal.runs(limit=10)
+    # A held or killed run publishes nothing; what the one before it did still stands.
+    told = next((found for run in runs if (found := project.summary(run["run_id"]))), {})
     tables = state.arrow(
         {
             "lists": "SELECT a.destination AS destination, a.name AS name, a.campaign AS campaign,"
@@ -51,5 +73,9 @@ def overview(project: Project) -> dict[str, Any]:
         "abandoned": abandoned,
         "unfinished_runs": unfinished_runs(project),
         "last_run": runs[0] if runs else None,
+        "data_age_days": _age_days(project, runs),
+        "freshness": _freshness(told),
+        "models": list((told.get("plan") or {}).get("models", ())),
+        "currency": project.config.project.currency,
         **{name: table.to_pylist() for name, table in tables.items()},
     }

@@ -11,7 +11,7 @@ import enum
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from connector.models.card import ModelCard
@@ -76,6 +76,7 @@ class Standing:
         version: Its number in the state; None where it is not stored yet.
         card: Of the model in use; None where there is none.
         refusal: The newest fit that may not be used, where it is newer than the one in use.
+        zone: The project's; days are told in it.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Standing:
     version: int | None
     card: ModelCard | None
     refusal: Refusal | None = None
+    zone: tzinfo = UTC
 
     @property
     def shown(self) -> ModelCard | None:
@@ -120,6 +122,7 @@ class Standing:
             "version": self.version,
             "algorithm": card.algorithm if card else "",
             "as_of": card.as_of.isoformat() if card else None,
+            "day": card.as_of.astimezone(self.zone).date().isoformat() if card else None,
             "people": card.n_people if card else None,
             "measure": found.measure if found else "",
             "value": found.value if found else None,
@@ -184,7 +187,8 @@ def _rfm(found: Understanding, versions: Mapping[str, int]) -> Standing:
         features=("recency_days", "frequency", "monetary"),
     )
     use = Use.NEW if found.rfm_version is None else Use.STORED
-    return Standing(RFM, RFM, use, versions.get(RFM, found.rfm_version), card)
+    zone = found.context.config.project.zone
+    return Standing(RFM, RFM, use, versions.get(RFM, found.rfm_version), card, zone=zone)
 
 
 def _others(
@@ -195,7 +199,9 @@ def _others(
         card = scores.cards.get(name)
         use = Use.NONE if card is None else Use.NEW if name in scores.fresh else Use.STORED
         version = versions.get(name, scores.versions.get(name))
-        yield Standing(name, settings.type, use, version, card, _refusal(found, journal, name))
+        refusal = _refusal(found, journal, name)
+        zone = found.context.config.project.zone
+        yield Standing(name, settings.type, use, version, card, refusal, zone)
 
 
 def _refusal(found: Understanding, journal: Journal, name: str) -> Refusal | None:
