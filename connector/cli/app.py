@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from connector import log
-from connector.cli import backtest
+from connector.cli import backtest, holdout
 from connector.cli.context import (
     ApproveOption,
     AsOfOption,
@@ -52,6 +52,7 @@ app = typer.Typer(
 
 
 app.add_typer(backtest.app, name="backtest")
+app.add_typer(holdout.app, name="holdout")
 
 _ALL_RUNS = 1_000_000_000
 """More runs than there will ever be."""

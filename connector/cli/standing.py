@@ -131,6 +131,6 @@ def _arms(found: Mapping[str, Any]) -> Table:
     made = table("Groups, drawn for good", "campaign", *numbers, numbers=numbers)
     for (campaign, epoch), people in groups.items():
         name = campaign if epoch == 1 else f"{campaign}, epoch {epoch}"
-        name += " (all campaigns)" if campaign == found["global_holdout"] else ""
+        name += " (all campaigns)" if campaign in found["global_holdouts"] else ""
         made.add_row(name, *(count(people.get(arm, 0)) for arm in ARMS))
     return made

@@ -271,6 +271,7 @@ class Campaign(Section):
         no_contact_list: Push the no-contact arm as an exclusion list of its own.
         rank_by: A number of each person, such as ``clv_365d.expected``: whoever has more of it
             joins first, and whom the budget does not reach waits for the next run.
+        tags: Words that a global holdout may exempt.
     """
 
     segment: Name
@@ -286,27 +287,7 @@ class Campaign(Section):
     no_contact_list: Switch = False
     budget: Budget | None = None
     rank_by: Expression | None = None
-
-
-class Assignment(Section):
-    """The secret that makes arms unpredictable, and the same in every run."""
-
-    salt: SecretStr = Field(min_length=1)
-
-
-class GlobalHoldout(Section):
-    """People whom no campaign reaches, except ``exempt_campaigns``."""
-
-    name: Name = "universal"
-    share: Share
-    exempt_campaigns: Names = ()
-
-
-class Holdouts(Section):
-    """How people are held out (key ``global`` for ``global_``)."""
-
-    assign: Assignment
-    global_: GlobalHoldout | None = Field(default=None, alias="global")
+    tags: Names = ()
 
 
 class Approval(Section):

@@ -12,7 +12,6 @@ from connector.config.activation import (
     Campaign,
     Destination,
     Guards,
-    Holdouts,
     PriorityList,
     Segment,
     SharedBudget,
@@ -29,6 +28,7 @@ from connector.config.data import (
 )
 from connector.config.document import Document
 from connector.config.features import Features
+from connector.config.holdouts import Holdouts
 from connector.config.measurement import DEFAULT_METRICS, SHIPPED, Measurement, Metric
 from connector.config.models import Models
 from connector.config.problems import InvalidConfigError, KeyPath
@@ -113,6 +113,18 @@ class Config(Section):
         machine.
         """
         return self._document.digest
+
+    @property
+    def detect(self) -> float:
+        """The relative lift that a campaign should be able to show."""
+        wanted = self.holdouts.power.detect
+        return self.measurement.detect if wanted is None else wanted
+
+    @property
+    def power(self) -> float:
+        """With which probability it should."""
+        wanted = self.holdouts.power.power
+        return self.measurement.power if wanted is None else wanted
 
     @property
     def relations(self) -> tuple[str, ...]:

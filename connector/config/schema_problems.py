@@ -92,6 +92,8 @@ def _path(detail: ErrorDetails, content: Any) -> KeyPath:  # noqa: ANN401 - plai
         in_list = isinstance(content, list) and isinstance(part, int) and part < len(content)
         if not in_mapping and isinstance(content, Mapping) and content.get(KIND) == part:
             continue  # pydantic names the kind that it chose
+        if not in_mapping and isinstance(content, Mapping) and isinstance(part, int):
+            continue  # one alone, that stands without a list
         if in_mapping or in_list:
             content = content[part]
         elif detail["type"] != "missing" or not isinstance(content, Mapping):
@@ -173,7 +175,8 @@ def keys_at(root: type[BaseModel], path: KeyPath, content: object = None) -> lis
         path: Where.
         content: What the file says; it decides where the schema offers several kinds of block.
     """
-    for candidate in _alternatives(_annotation(root, path, content)):
+    for found in _alternatives(_annotation(root, path, content)):
+        candidate = get_args(found)[0] if get_origin(found) is tuple else found
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return [field.alias or name for name, field in candidate.model_fields.items()]
         if get_origin(candidate) is not None and issubclass(get_origin(candidate), Mapping):

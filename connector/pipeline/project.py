@@ -24,6 +24,7 @@ from connector.pipeline import specs
 from connector.pipeline.activate.activation import Activation, Progress
 from connector.pipeline.activate.applying import ApplyReport, apply_plan
 from connector.pipeline.activate.planning import make_plan
+from connector.pipeline.prove.power_plan import underpowered
 from connector.pipeline.prove.registered import register_ends
 from connector.pipeline.show import movement, publish
 from connector.pipeline.show.standing import standings
@@ -256,7 +257,7 @@ class Project:
                 as_of=found.as_of,
                 now=self.now,
                 folder=self.state.folder / "plans",
-                extra_guards=found.guards,
+                extra_guards=(*found.guards, *underpowered(self, found)),
                 header_extra={
                     "quality": (
                         *quality_rows(found.findings),
@@ -287,7 +288,7 @@ class Project:
         register_ends(self.config, self.state)
         report = apply_plan(
             self.state,
-            self.activation(None),
+            self.activation(None, as_of=plan.header.as_of),
             plan,
             now=self.now,
             no_longer_permitted=self._no_longer_permitted(plan),
@@ -298,11 +299,18 @@ class Project:
         publish.publish_run(self.state.folder, plan, report)
         return report
 
-    def activation(self, found: Understanding | None) -> Activation:
-        """What planning and applying need of the file."""
+    def activation(
+        self, found: Understanding | None, *, as_of: datetime | None = None
+    ) -> Activation:
+        """What planning and applying need of the file.
+
+        Args:
+            found: The first act; applying has none.
+            as_of: The instant of the plan that is applied; else that of the first act, or now.
+        """
         config = self.config
-        global_holdout = config.holdouts.global_
-        as_of = found.as_of if found else config.project.instant(self.now)
+        as_of = as_of or (found.as_of if found else config.project.instant(self.now))
+        global_holdout = config.holdouts.global_on(as_of.astimezone(config.project.zone).date())
         return Activation(
             project=config.project.name,
             currency=config.project.currency,

@@ -16,6 +16,7 @@ from connector.config import Config
 from connector.config.activation import Campaign
 from connector.config.data import Freshness as FreshnessConfig
 from connector.config.data import Table, TableTest
+from connector.config.holdouts import GlobalHoldout
 from connector.config.measurement import Metric
 from connector.domain import Arm, Capabilities, Field, FieldType, PropertyValue
 from connector.features.build import FeatureMeta
@@ -276,7 +277,8 @@ def campaign_specs(
     """
     today = as_of.astimezone(config.project.zone).date()
     longest = max((metric.window for metric in config.measured.values()), default=timedelta())
-    exempt = set(config.holdouts.global_.exempt_campaigns) if config.holdouts.global_ else set()
+    held = config.holdouts.global_on(today)
+    exempt = exempt_campaigns(config, held) if held else set()
     specs = []
     for name, one in config.campaigns.items():
         constants, columns = campaign_properties(config, one)
@@ -301,6 +303,18 @@ def campaign_specs(
             )
         )
     return specs
+
+
+def exempt_campaigns(config: Config, held: GlobalHoldout) -> set[str]:
+    """Campaigns that reach the people of a global holdout: by name, by tag, or by segment's tag."""
+    tags = set(held.exempt_tags)
+    return {
+        name
+        for name, one in config.campaigns.items()
+        if name in held.exempt_campaigns
+        or tags.intersection(one.tags)
+        or (one.segment in config.segments and tags.intersection(config.segments[one.segment].tags))
+    }
 
 
 def ranking(config: Config, name: str, campaign: Campaign, columns: Mapping[str, str]) -> str:

@@ -108,6 +108,20 @@ BLOCKED = _table(
 )
 """Why a member of a segment is not addressed; only those who wait have an arm."""
 
+NOT_SENT = MappingProxyType(
+    {
+        **BLOCKED,
+        **_table(
+            left_segment=("Left the segment", "They are no longer whom the campaign is for."),
+            profile_gone=(
+                "No longer in the data",
+                "The shop's customers do not hold them any more.",
+            ),
+        ),
+    }
+)
+"""Why somebody who has an arm would not be sent the campaign."""
+
 OUTCOMES = _table(
     delivered=("Delivered", "Confirmed by the destination."),
     deferred=("Not confirmed", "The next run sends it again."),
@@ -158,6 +172,7 @@ GUARDS = _table(
     over_people=("Many people at once", ""),
     deleted_list=("A list was deleted", ""),
     source=("Source data", ""),
+    underpowered=("Too small to prove anything", ""),
 )
 
 RUN_STATUS = _table(

@@ -73,8 +73,8 @@ def test_values_have_their_types(full: Config) -> None:
         "token": "canary-token-1",
     }
     assert [name for name, _ in full.tables.items()] == ["customers", "orders"]
-    assert full.holdouts.global_ is not None
-    assert full.holdouts.global_.share == 0.05
+    (held,) = full.holdouts.global_
+    assert held.share == 0.05
 
 
 @pytest.mark.parametrize(

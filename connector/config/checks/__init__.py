@@ -5,7 +5,8 @@ problems. A draft holds what could be read even when other parts of the file cou
 problems are told at once; names come from the file as it stands, so that a campaign is not blamed
 for a segment whose own block is wrong. Readers of the file can rely on these laws:
 
-* arms add up to 100 % exactly, with a treatment; the global holdout shares no name with a campaign;
+* arms add up to 100 % exactly, with a treatment; global holdouts share no name with a campaign and
+  no day with each other;
 * each RFM cell has a group and each group a cell; segments have no cycles;
 * each property at a destination has one writer, or several that one priority list keeps apart;
 * no two audiences share one list; each destination says what consent it needs, and the consent
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from connector.config.checks import campaigns, data, features, identity, models, segments
+from connector.config.checks import campaigns, data, features, holdouts, identity, models, segments
 from connector.config.checks.draft import Draft
 from connector.config.problems import Problem
 
@@ -48,7 +49,9 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     campaigns.campaign_properties_lead_somewhere,
     campaigns.properties_have_one_owner,
     campaigns.audiences_have_one_list,
-    campaigns.holdouts_are_named_apart,
+    holdouts.global_holdouts_are_named_apart,
+    holdouts.global_holdouts_follow_one_another,
+    holdouts.power_has_one_place,
     campaigns.metrics_are_whole,
 )
 """Every check."""

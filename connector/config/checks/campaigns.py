@@ -258,30 +258,6 @@ def audiences_have_one_list(draft: Draft) -> Iterator[Problem]:
                 )
 
 
-def holdouts_are_named_apart(draft: Draft) -> Iterator[Problem]:
-    """The global holdout is drawn like a campaign, so it needs a name of its own."""
-    held = draft.config.holdouts.global_
-    if held is None or "holdouts" in draft.broken:
-        return
-    if held.name in draft.names("campaigns"):
-        yield draft.problem(
-            ("holdouts", "global", "name"),
-            f"a campaign is named {shown(held.name)}, too",
-            allowed="a name that no campaign has",
-        )
-    if held.share >= 1:
-        yield draft.problem(
-            ("holdouts", "global", "share"), "holds everybody out", allowed="less than 100%"
-        )
-    for i, name in enumerate(held.exempt_campaigns):
-        yield from draft.unknown(
-            ("holdouts", "global", "exempt_campaigns", i),
-            "campaign",
-            name,
-            draft.names("campaigns"),
-        )
-
-
 def metrics_are_whole(draft: Draft) -> Iterator[Problem]:
     """A metric is one of five kinds, and what is reported exists."""
     for name in draft.names("metrics"):

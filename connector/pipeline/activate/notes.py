@@ -25,9 +25,9 @@ _SAME = 1e-9
 """Shares that differ by less are the same."""
 
 
-def changed_in_file(journal: Journal, config: Config) -> Iterator[Finding]:
+def changed_in_file(journal: Journal, config: Config, *, as_of: datetime) -> Iterator[Finding]:
     """:func:`changed_shares` of a file, whether its campaigns run or not."""
-    everyone = config.holdouts.global_
+    everyone = config.holdouts.global_on(as_of.astimezone(config.project.zone).date())
     yield from changed_shares(
         journal,
         [Draw(name, one.epoch, one.arms) for name, one in config.campaigns.items()],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from connector.config import Config
@@ -13,8 +11,8 @@ from connector.numbers import percent
 from connector.pipeline import specs
 from connector.pipeline.prove import detectable, prospects
 from connector.pipeline.prove.detectable import Prospect
-from connector.pipeline.understand.act import Understanding, understand
-from connector.pipeline.understand.opening import open_workspace
+from connector.pipeline.prove.power_plan import earlier_acts
+from connector.pipeline.understand.act import Understanding
 from connector.report.words import BLOCKED, label, phrase
 
 if TYPE_CHECKING:
@@ -117,26 +115,13 @@ def provable(
         found: The first act, after :func:`reachable`.
         seen: Gets every comparison's numbers.
     """
-
-    @contextlib.contextmanager
-    def earlier(instant: datetime) -> Iterator[Understanding]:
-        spill = project.state.folder / "spill"
-        with open_workspace(config, spill=spill) as workspace:
-            yield understand(
-                config,
-                project.state,
-                workspace,
-                as_of=instant.astimezone(UTC),
-                looking_back=found,
-            )
-
     coming = {spec.name for spec in detectable.coming_campaigns(config, as_of=found.as_of)}
     for name, one in config.campaigns.items():
         shares = ", ".join(f"{label(arm)} {percent(s)}" for arm, s in one.arms.items() if s)
         yield Finding(Level.OK, f"campaigns.{name}.arms", f"Add up to 100 %: {shares}.")
         if name not in coming:
             yield Finding(Level.NOTE, f"campaigns.{name}.end", f"Ended on {one.end}.")
-    for prospect in detectable.foresee(config, found, earlier):
+    for prospect in detectable.foresee(config, found, earlier_acts(project, config, found)):
         seen.append(prospect)
         yield prospects.sensitivity(prospect, config)
         yield from prospects.budget(prospect, config)

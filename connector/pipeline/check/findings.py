@@ -124,7 +124,10 @@ def check(
             report.part("campaigns", lambda: check_campaigns.reachable(usable, found))
             report.part("priority_lists", lambda: check_campaigns.overlaps(usable, found))
             report.part("campaigns", lambda: check_campaigns.skipped(config, usable))
-            report.part("campaigns", lambda: changed_in_file(project.journal, usable))
+            report.part(
+                "campaigns",
+                lambda: changed_in_file(project.journal, usable, as_of=found.as_of),
+            )
             report.part("campaigns", lambda: check_campaigns.rankings(usable, found))
             report.part(
                 "campaigns", lambda: check_campaigns.provable(project, usable, found, foreseen)
@@ -132,12 +135,11 @@ def check(
         columns = reached.found.columns if reached and reached.found else None
     for name in config.destinations:
         report.part(f"destinations.{name}", lambda: _destination(config, name, columns, vendors))  # noqa: B023 - called at once
-    measurement = config.measurement
     return Checked(
         tuple(report.findings),
         tuple(foreseen),
-        measurement.power,
-        measurement.detect,
+        config.power,
+        config.detect,
         tuple(standing),
         config.project.currency,
     )

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from connector.audiences import eligibility, reach
 from connector.audiences.specs import CampaignSpec, DestinationSpec, load_specs
 from connector.config import Config
+from connector.config.holdouts import GlobalHoldout
 from connector.domain import Arm
 from connector.errors import InsufficientDataError, LiftlineError
 from connector.lift.analysis import HOLDOUT_ARMS
@@ -80,8 +81,11 @@ class Prospect:
             said.
         even_lift: The same, if half of the people were held out.
         buyers: Buyers to be expected in the smaller group; what the verdict's thresholds are on.
-        n_required: People that had to be eligible in all to find ``measurement.detect``.
+        n_required: People that had to be eligible in all to find ``holdouts.power.detect``.
         n_weekly: People who newly become eligible in a week.
+        n_least: People that either group must have, whatever it could show.
+        variation: Coefficient of variation of the goal; None when nothing can be said.
+        addressed: Share of the eligible whom the global holdout leaves, 0 to 1.
         obstacle: Why there is no ``lift``, as a sentence.
     """
 
@@ -101,6 +105,9 @@ class Prospect:
     buyers: float
     n_required: int | None
     n_weekly: float
+    n_least: int = 0
+    variation: float | None = None
+    addressed: float = 1.0
     obstacle: str = ""
 
     @property
@@ -115,7 +122,13 @@ class Prospect:
             and self.lift <= wanted
             and self.buyers >= VERDICT_FROM
             and not self.impossible
+            and self.is_large
         )
+
+    @property
+    def is_large(self) -> bool:
+        """Whether both groups have as many people as the configuration wants."""
+        return min(self.n_treatment, self.n_holdout) >= self.n_least
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -226,12 +239,18 @@ def foresee(
                 moments[name] = (Basis.ELIGIBLE_NOW, now.get(name), weekly.get(name, 0.0))
             else:
                 moments[name] = (Basis.ELIGIBLE_THEN, past, weekly.get(name, 0.0))
+    held = config.holdouts.global_on(found.as_of.astimezone(config.project.zone).date())
     return [
-        _prospect(config, campaign, goals[campaign.name], arm, sizes, *moments[campaign.name])
+        _prospect(config, held, campaign, goals[campaign.name], arm, sizes, *moments[campaign.name])
         for campaign in campaigns
         for arm in HOLDOUT_ARMS
         if campaign.shares.get(arm, 0.0) > 0
     ]
+
+
+def verdict_test(config: Config) -> Sensitivity:
+    """The power that is wanted, at the alpha that a verdict at the end spends."""
+    return Sensitivity(alpha=round(1.0 - config.measurement.confidence, 12), power=config.power)
 
 
 def _goal(config: Config, campaign: str) -> MetricSpec:
@@ -330,6 +349,7 @@ def _outcomes(
 
 def _prospect(
     config: Config,
+    held: GlobalHoldout | None,
     campaign: CampaignSpec,
     metric: MetricSpec,
     arm: Arm,
@@ -339,7 +359,6 @@ def _prospect(
     n_weekly: float,
 ) -> Prospect:
     n_eligible = sizes.get(campaign.name, 0)
-    held = config.holdouts.global_
     addressed = 1.0 if held is None or campaign.exempt_from_global else 1.0 - held.share
     n_treatment, n_holdout = (
         round(n_eligible * addressed * campaign.shares[one]) for one in (Arm.TREATMENT, arm)
@@ -348,21 +367,18 @@ def _prospect(
     buyers = planned_buyers(rate, n_treatment, n_holdout)
     if metric.kind is MetricKind.SHARE:
         buyers = min(buyers, min(n_treatment, n_holdout) - buyers)
-    lift, even_lift, n_required, obstacle = None, None, None, ""
+    variation, lift, even_lift, n_required, obstacle = None, None, None, None, ""
     if past is None or not n_eligible:
         obstacle = "Nobody can be addressed yet, so nothing can be reckoned."
     else:
         try:
             variation = past.coefficient_of_variation
-            test = Sensitivity(
-                alpha=round(1.0 - config.measurement.confidence, 12),
-                power=config.measurement.power,
-            )
-            if config.measurement.detect > 0:
+            test = verdict_test(config)
+            if config.detect > 0:
                 both = campaign.shares[Arm.TREATMENT] + campaign.shares[arm]
                 pair = required_people(
                     variation,
-                    config.measurement.detect,
+                    config.detect,
                     campaign.shares[arm] / both,
                     test=test,
                 )
@@ -394,5 +410,8 @@ def _prospect(
         buyers=buyers,
         n_required=n_required,
         n_weekly=n_weekly,
+        n_least=config.holdouts.power.min_people_per_arm,
+        variation=variation,
+        addressed=addressed,
         obstacle=obstacle,
     )

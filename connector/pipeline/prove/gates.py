@@ -20,9 +20,9 @@ present, so they speak of a campaign's newest epoch; sends in the events tell of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from connector.audiences.rationing import OVER_BUDGET
@@ -30,6 +30,7 @@ from connector.domain import Arm
 from connector.errors import LedgerError
 from connector.features.email import TABLE as EVENTS
 from connector.lift.health import Contamination, Gate, Intake
+from connector.pipeline import specs
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -349,10 +350,14 @@ def _load_scopes(config: Config, warehouse: DuckDBWarehouse) -> None:
     A campaign spoils its own, and the global holdout unless it is exempt.
     """
     rows: list[tuple[str, str, datetime | None]] = [(name, name, None) for name in config.campaigns]
-    held = config.holdouts.global_
-    if held is not None:
-        exempt: Collection[str] = held.exempt_campaigns
-        rows += [(held.name, name, None) for name in config.campaigns if name not in exempt]
+    for held in config.holdouts.global_:
+        exempt = specs.exempt_campaigns(config, held)
+        # Afterwards its people are released, and may be reached.
+        until = None
+        if held.end is not None:
+            midnight = datetime.combine(held.end + timedelta(days=1), time(), config.project.zone)
+            until = _naive(midnight)
+        rows += [(held.name, name, until) for name in config.campaigns if name not in exempt]
     con = warehouse.connection
     con.execute(
         "CREATE OR REPLACE TABLE gate_scopes(experiment TEXT, campaign TEXT, until TIMESTAMP)"

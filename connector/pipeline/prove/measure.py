@@ -56,15 +56,17 @@ def measure(
     load_assignments(state, warehouse)
     shares = _shares(state)
     metrics = {name: specs.metric_spec(name, one) for name, one in config.measured.items()}
-    held = config.holdouts.global_
     campaigns = [
         _campaign(config, state, name, metrics, shares[name])
         for name in config.campaigns
         if name in shares
     ]
-    if held is not None and held.name in shares:
-        every = tuple(metrics.values())
-        campaigns.append(CampaignSpec(held.name, every, shares[held.name], is_whole=True))
+    every = tuple(metrics.values())
+    campaigns += [
+        CampaignSpec(held.name, every, shares[held.name], is_whole=True)
+        for held in config.holdouts.global_
+        if held.name in shares
+    ]
     if not campaigns:
         return []
     measured = list({m.name: m for spec in campaigns for m in spec.metrics}.values())

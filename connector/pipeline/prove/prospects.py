@@ -34,14 +34,16 @@ def sensitivity(p: Prospect, config: Config) -> Finding:
         hint = "Look at the segment's rule, at consent, and at the metric's window."
         return Finding(Level.WARNING, subject, f"{sizes} {p.obstacle}", hint)
     verdict = _verdict(p)
-    wanted = config.measurement.detect
+    wanted = config.detect
     shown = (
-        f"The smallest effect that would show (with {percent(config.measurement.power)}"
+        f"The smallest effect that would show (with {percent(config.power)}"
         f" probability) is {gain(p.lift)}, {_per_person(p, p.mean * p.lift, config)};"
         f" you want to see {percent(wanted)}."
     )
     if p.impossible:
         shown = "Not even everybody reaching the goal would show in groups so small."
+    if not p.is_large:
+        shown += f" {_too_small(p)}"
     is_enough = p.is_enough(wanted)
     return Finding(
         Level.OK if is_enough else Level.WARNING,
@@ -60,11 +62,18 @@ def consequence(p: Prospect) -> str:
     more = ""
     if p.even_lift is not None and p.even_lift < 0.9 * p.lift:
         more = f"; with half of the people held out, {gain(p.even_lift)} would show"
+    if not p.is_large:
+        more += f". {_too_small(p).removesuffix('.')}"
     if p.buyers < DIRECTIONAL_FROM:
         return f"Too few buyers for any verdict: it takes {DIRECTIONAL_FROM:.0f}{more}."
     if p.buyers < VERDICT_FROM:
         return f"A direction at most: a verdict takes {VERDICT_FROM:.0f} buyers{more}."
     return f"Enough buyers for a verdict on effects from {gain(p.lift)}{more}."
+
+
+def _too_small(p: Prospect) -> str:
+    n = min(p.n_treatment, p.n_holdout)
+    return f"A group of {n:,} is below holdouts.power.min_people_per_arm, {p.n_least:,}."
 
 
 def _base(p: Prospect, config: Config) -> str:
@@ -103,7 +112,7 @@ def _remedy(p: Prospect, config: Config) -> str:
     choices = "choose a metric that varies less, or read the result as a rough hint"
     if p.even_lift is not None and p.lift is not None and p.even_lift < 0.9 * p.lift:
         choices = f"hold out more (half of them: {gain(p.even_lift)}), {choices}"
-    if p.n_required is None or p.lift is None or p.lift <= config.measurement.detect:
+    if p.n_required is None or p.lift is None or p.lift <= config.detect:
         return f"To be surer, {choices}."
     people = round(p.n_required, 1 - math.floor(math.log10(p.n_required)))
     weeks = p.weeks
@@ -111,7 +120,7 @@ def _remedy(p: Prospect, config: Config) -> str:
     if weeks is not None and weeks <= TWO_YEARS:
         away = f"about {max(math.ceil(weeks), 1)} weeks away"
     return (
-        f"To show {percent(config.measurement.detect)} it takes about {people:,} people; about"
+        f"To show {percent(config.detect)} it takes about {people:,} people; about"
         f" {p.n_weekly:,.0f} newly qualify in a week, so that is {away}. Or {choices}."
     )
 

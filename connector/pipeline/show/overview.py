@@ -32,7 +32,8 @@ def _freshness(told: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def overview(project: Project) -> dict[str, Any]:
     """The state of a project as plain values, without personal data."""
-    state = project.state
+    state, zone = project.state, project.config.project.zone
+    today = project.config.project.instant(project.now).astimezone(zone).date()
     runs = project.journal.runs(limit=10)
     # A held or killed run publishes nothing; what the one before it did still stands.
     told = next((found for run in runs if (found := project.summary(run["run_id"]))), {})
@@ -69,7 +70,8 @@ def overview(project: Project) -> dict[str, Any]:
         "project": project.config.project.name,
         "now": project.now.isoformat(),
         "waiting_plan": waiting[0].to_json() if waiting else None,
-        "global_holdout": held.name if (held := project.config.holdouts.global_) else None,
+        "global_holdout": held.name if (held := project.config.holdouts.global_on(today)) else None,
+        "global_holdouts": [held.name for held in project.config.holdouts.global_],
         "abandoned": abandoned,
         "unfinished_runs": unfinished_runs(project),
         "last_run": runs[0] if runs else None,

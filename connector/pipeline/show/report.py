@@ -49,8 +49,8 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
     header = waiting[1] if waiting is not None and last is None else None
     plan = header.to_json() if header else (summary or {}).get("plan") or {}
     rows = tuple(LiftRow.from_json(lift.to_json()) for lift in lifts)
-    held = config.holdouts.global_
-    global_name = held.name if held else ""
+    held = config.holdouts.global_shown(found.as_of.astimezone(config.project.zone).date())
+    holding = {one.name for one in config.holdouts.global_}
     return ReportData(
         project=config.project.name,
         currency=config.project.currency,
@@ -71,13 +71,13 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         if last and not (waiting and waiting[0].plan_id == last["plan_id"])
         else (),
         quality=report_rows.quality(now),
-        lifts=tuple(row for row in rows if row.campaign != global_name),
+        lifts=tuple(row for row in rows if row.campaign not in holding),
         global_holdout=(
             GlobalHoldout(
                 name=held.name,
                 share=held.share,
                 n_held=report_rows.held(state, held.name),
-                lifts=tuple(row for row in rows if row.campaign == global_name),
+                lifts=tuple(row for row in rows if row.campaign == held.name),
             )
             if held
             else None
