@@ -272,6 +272,25 @@ def test_the_global_holdout_would_have_been_sent_what_the_others_are(world, engi
     assert {arms[profile] for profile in gone} == {"treatment", "no_contact"}
 
 
+def test_a_global_holdout_that_ends_releases_its_people(world, engine):
+    populate(world, 120, ("hot", "lost"), random.Random(6))
+    engine.global_holdout = (EVERYONE, 0.3)
+    engine.sync()
+    held = {p for p, arm in engine.arms(EVERYONE).items() if arm == "no_contact"}
+    assert len(held) > 15
+    assert not held & {p for spec in world.campaigns for p in engine.arms(spec.name)}
+    engine.global_holdout = None
+    engine.sync()
+    for spec in world.campaigns:
+        # Now all are drawn, by the campaign's own shares and as the hash would have it.
+        assert engine.arms(spec.name) == {
+            p.profile_id: world.draw(spec, p).value for p in world.eligible(spec)
+        }
+    assert held & {p for spec in world.campaigns for p in engine.arms(spec.name)}
+    # The log of the holdout that ended stays as it was.
+    assert {p for p, arm in engine.arms(EVERYONE).items() if arm == "no_contact"} == held
+
+
 def test_one_record_of_two_people_is_decided_without_their_arms(tmp_path):
     # Two assigned people turn out to be one record: which of them stays depends on their arms.
     spec = campaign("first", "hot", **ARMS)
