@@ -65,8 +65,7 @@ def test_a_tag_exempts_a_campaign(tmp_path, tagged, exempt):
 
 
 def test_a_tag_of_the_segment_exempts_its_campaigns(tmp_path):
-    line = next(line for line in FULL.splitlines() if line.startswith("  champions: "))
-    text = broken(line, line.removesuffix("}") + ", tags: [legal]}", broken(ONE, QUARTERS))
+    text = broken(ONE, QUARTERS.replace("[legal]", "[rfm]"))
     config = load(tmp_path, text)
     assert specs.exempt_campaigns(config, config.holdouts.global_[0]) == {"vip"}
 
