@@ -65,7 +65,6 @@ def power(
     For each comparison by how many people are held out, now and after weeks of newcomers, and how
     many people it takes for the effect that is wanted. Warns where that is too few.
     """
-    from connector.pipeline.prove.detectable import verdict_test
     from connector.pipeline.prove.power_plan import plan_power
 
     shares, after, assumed = (
@@ -83,13 +82,11 @@ def power(
             as_of=parse_as_of(as_of, project),
         )
         file = project.config
-    test = verdict_test(file)
     if output is Output.JSON:
         emit(
             {
                 "detect": file.detect,
-                "power": test.power,
-                "alpha": test.alpha,
+                "power": file.power,
                 "on_underpowered": file.holdouts.power.on_underpowered,
                 "min_people_per_arm": file.holdouts.power.min_people_per_arm,
                 "comparisons": [
@@ -101,7 +98,7 @@ def power(
         return
     from connector.cli.holdout_views import show_power
 
-    show_power(plans, file, alpha=test.alpha)
+    show_power(plans, file)
 
 
 @app.command("log")

@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from connector.pipeline.prove.power_plan import Choice, PowerPlan
 
 
-def show_power(plans: Sequence[PowerPlan], file: Config, *, alpha: float) -> None:
+def show_power(plans: Sequence[PowerPlan], file: Config) -> None:
     """What each comparison could show, a table each, and what follows.
 
     Args:
         plans: The comparisons.
         file: The configuration.
-        alpha: That of the verdict, 0 to 1.
     """
     out = console()
     if not plans:
@@ -53,8 +52,9 @@ def show_power(plans: Sequence[PowerPlan], file: Config, *, alpha: float) -> Non
     out.print(
         Text(
             f"Smallest effect that would be found with {percent(file.power)} probability, by the"
-            f" alpha that the verdict uses ({alpha:g}, two-sided). Newcomers come as they did in"
-            " the last window. * as the file says.",
+            " two-sided alpha that the verdict spends: less for a campaign that is looked at on the"
+            " way, least for one without an end. Newcomers come as they did in the last window."
+            " * as the file says.",
             style="dim",
         )
     )
@@ -67,7 +67,8 @@ def _show_trials(out: Console, one: PowerPlan, file: Config) -> None:
     heads = [_crowd(crowd.n_eligible, crowd.weeks) for crowd in one.crowds]
     wanted = f"people\nfor {percent(file.detect)}"
     numbers = ("held out", "people\nheld out", "buyers\nthere", *heads, wanted)
-    made = table(f"{_name(one)}: {p.metric.name}", *numbers, "", numbers=numbers)
+    title = f"{_name(one)}: {p.metric.name}, alpha {one.alpha:.3g}"
+    made = table(title, *numbers, "", numbers=numbers)
     for choice in one.choices:
         now = choice.trials[0]
         made.add_row(
@@ -75,7 +76,7 @@ def _show_trials(out: Console, one: PowerPlan, file: Config) -> None:
             count(now.n_holdout),
             short_of(now.buyers),
             *(NONE if trial.lift is None else gain(trial.lift) for trial in choice.trials),
-            NONE if choice.n_required is None else count(choice.n_required),
+            NONE if choice.n_required is None else count(_rounded(choice.n_required)),
             _when(choice),
         )
     out.print()
@@ -86,6 +87,11 @@ def _crowd(n: int, weeks: int | None) -> str:
     if weeks is None:
         return f"if\n{short(n)}"
     return f"in {several(weeks, 'week')}\n{short(n)}" if weeks else f"now\n{short(n)}"
+
+
+def _rounded(n: int) -> int:
+    """To two digits: no plan is surer than that."""
+    return round(n, 2 - len(str(n))) if n >= 100 else n
 
 
 def _when(choice: Choice) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 
 from connector.cli.app import main
 from tests.lift.test_power import TABLE
@@ -56,7 +57,8 @@ def write_shop(folder: Path) -> None:
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
 
 
-def config_text(*, holdouts: str = "", arms: str = "{treatment: 90%, no_contact: 10%}") -> str:
+def config_text(*, holdouts: str = "", peeking: str = "fixed", end: str = "") -> str:
+    arms = f"{{treatment: 90%, no_contact: 10%}}{end}"
     campaigns = "".join(
         f"  {name}: {{segment: {name}, to: [lake], arms: {arms}, goal: {goal}}}\n"
         for name, _, _, goal in GROUPS.values()
@@ -82,7 +84,8 @@ segments:
 campaigns:
 {campaigns}holdouts:
   assign: {{salt: "${{HOLDOUT_SALT}}"}}
-{holdouts}guards: {{needs_approval: {{first_sync: false, over_people: null}}}}
+{holdouts}measurement: {{estimator: {{peeking: {peeking}}}}}
+guards: {{needs_approval: {{first_sync: false, over_people: null}}}}
 """
 
 
@@ -139,7 +142,8 @@ def test_the_published_table_is_read_off_the_command(shop):
     told = shop.json(
         "holdout", "power", "--holdout", "1%,5%,10%", "--people", "10000,100000,1000000"
     )
-    assert (told["alpha"], told["power"], told["detect"]) == (0.05, 0.8, 0.03)
+    assert (told["power"], told["detect"]) == (0.8, 0.03)
+    assert {one["alpha"] for one in told["comparisons"]} == {0.05}
     by_campaign = {one["campaign"]: one for one in told["comparisons"]}
     for base, (variation, rows) in TABLE.items():
         name, n, buyers, _ = GROUPS[base]
@@ -160,6 +164,32 @@ def test_the_published_table_is_read_off_the_command(shop):
                 assert choice["is_own"] is (share == 0.10)
 
 
+def test_it_is_the_alpha_that_the_verdict_spends(shop):
+    def lift(**parts: str) -> tuple[float, float]:
+        shop.configure(**parts)
+        (one,) = shop.json("holdout", "power", "--campaign", "usual")["comparisons"]
+        return one["alpha"], one["lift"]
+
+    def factor(critical: float) -> float:
+        return critical + stats.norm.ppf(0.8)
+
+    plain = stats.norm.ppf(0.975)
+    assert lift()[0] == 0.05
+    _, fixed = lift()
+    # The hybrid keeps half of alpha for the looks before the end.
+    alpha, hybrid = lift(peeking="sequential_hybrid", end=", end: 2026-06-30")
+    assert alpha == 0.025
+    half = stats.norm.ppf(1 - 0.025 / 2)
+    assert hybrid / fixed == pytest.approx(factor(half) / factor(plain), rel=1e-9)
+    # Without an end it is the asymptotic confidence sequence for good (Waudby-Smith et al., eq. 9),
+    # at the number of people for which it is narrowest.
+    log = -2 * math.log(0.05)
+    rho = log + math.log(log + 1)
+    sequence = math.sqrt(2 * (rho + 1) / rho * math.log(math.sqrt(rho + 1) / 0.05))
+    _, endless = lift(peeking="sequential_hybrid")
+    assert endless / fixed == pytest.approx(factor(sequence) / factor(plain), rel=1e-6)
+
+
 def test_sample_sizes_give_the_effect_that_is_wanted(shop):
     told = shop.json("holdout", "power", "--campaign", "usual", "--holdout", "20%")
     (one,) = told["comparisons"]
@@ -177,10 +207,9 @@ def test_sample_sizes_give_the_effect_that_is_wanted(shop):
 
 def test_power_is_told_to_people(shop):
     text = shop.run("holdout", "power", "--people", "100000")
-    assert "usual: conversion_30d" in text
     assert "10\u00a0% *" in text  # the file's own share
     assert "+13\u00a0%" in text  # the table: 5 %, 100k people, 10 % held out
-    assert "alpha that the verdict uses (0.05, two-sided)" in text
+    assert "usual: conversion_30d, alpha 0.05" in text
     assert "Too few buyers" in text
 
 

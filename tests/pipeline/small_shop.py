@@ -77,7 +77,7 @@ campaigns:
 holdouts:
   assign: {salt: "${HOLDOUT_SALT}"}
   global: {name: universal, share: 10%}
-measurement: {detect: 20%, power: 0.9, confidence: 0.9}
+measurement: {detect: 20%, power: 0.9, confidence: 0.9, estimator: {peeking: fixed}}
 """
 
 

@@ -74,7 +74,8 @@ def power_has_one_place(draft: Draft) -> Iterator[Problem]:
                 f"is said in holdouts.power.{key}, too",
                 hint="Leave it out here.",
             )
-    left = 1.0 - draft.config.measurement.confidence
+    left = 1.0 - draft.config.measurement.ci
+    # A share of it is spent at the end, whatever the design: that is not asked for here.
     if power.alpha is not None and abs(power.alpha - left) > _SAME:
         yield draft.problem(
             ("holdouts", "power", "alpha"),

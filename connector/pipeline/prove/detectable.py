@@ -35,11 +35,19 @@ from connector.errors import InsufficientDataError, LiftlineError
 from connector.lift.analysis import HOLDOUT_ARMS
 from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec
 from connector.lift.moments import ArmMoments, Cell
-from connector.lift.power import Sensitivity, detectable_lift, planned_buyers, required_people
+from connector.lift.power import (
+    Sensitivity,
+    detectable_lift,
+    final_test,
+    planned_buyers,
+    required_people,
+)
 from connector.lift.scan import read_moments
+from connector.lift.sequential import Design
 from connector.lift.units import units_sql
-from connector.lift.verdict import VERDICT_FROM
+from connector.lift.verdict import DIRECTIONAL_FROM, VERDICT_FROM
 from connector.pipeline import specs
+from connector.pipeline.prove.measure import DESIGNS
 
 if TYPE_CHECKING:
     from connector.pipeline.understand.act import Understanding
@@ -48,6 +56,9 @@ if TYPE_CHECKING:
 FEW_PEOPLE = 100
 """Fewer people of then than this do not tell a rate; then the people of now are asked, if they are
 more."""
+
+SOME = 1_000
+"""A number of people to ask a design's alpha for, where it is the same for all."""
 
 UNITS, PAST = "detectable_units", "detectable_past"
 
@@ -83,6 +94,8 @@ class Prospect:
         buyers: Buyers to be expected in the smaller group; what the verdict's thresholds are on.
         n_required: People that had to be eligible in all to find ``holdouts.power.detect``.
         n_weekly: People who newly become eligible in a week.
+        directional_from: Buyers expected from which a direction is told.
+        verdict_from: Buyers expected from which there is a verdict.
         n_least: People that either group must have, whatever it could show.
         variation: Coefficient of variation of the goal; None when nothing can be said.
         addressed: Share of the eligible whom the global holdout leaves, 0 to 1.
@@ -105,6 +118,8 @@ class Prospect:
     buyers: float
     n_required: int | None
     n_weekly: float
+    directional_from: float = DIRECTIONAL_FROM
+    verdict_from: float = VERDICT_FROM
     n_least: int = 0
     variation: float | None = None
     addressed: float = 1.0
@@ -120,7 +135,7 @@ class Prospect:
         return (
             self.lift is not None
             and self.lift <= wanted
-            and self.buyers >= VERDICT_FROM
+            and self.buyers >= self.verdict_from
             and not self.impossible
             and self.is_large
         )
@@ -248,9 +263,23 @@ def foresee(
     ]
 
 
-def verdict_test(config: Config) -> Sensitivity:
-    """The power that is wanted, at the alpha that a verdict at the end spends."""
-    return Sensitivity(alpha=round(1.0 - config.measurement.confidence, 12), power=config.power)
+def verdict_test(config: Config, campaign: str) -> Sensitivity:
+    """The power that is wanted, at the alpha that the campaign's verdict spends.
+
+    On the registered end the hybrid spends half of the whole. A campaign without an end is judged
+    by the confidence sequence for good, whose alpha at the planned number of people is the same
+    for every number of people. O'Brien-Fleming's last look spends nearly the whole.
+
+    Args:
+        config: The configuration.
+        campaign: Name of one of its campaigns.
+    """
+    one, rules = config.campaigns[campaign], config.measurement
+    design = DESIGNS[rules.estimator.peeking]
+    if one.end is None and one.decide_on is None and design is not Design.FIXED:
+        design = Design.SEQUENCE
+    found = final_test(design, planned=SOME, confidence=rules.ci, power=config.power)
+    return Sensitivity(alpha=round(found.alpha, 12), power=found.power)
 
 
 def _goal(config: Config, campaign: str) -> MetricSpec:
@@ -373,7 +402,7 @@ def _prospect(
     else:
         try:
             variation = past.coefficient_of_variation
-            test = verdict_test(config)
+            test = verdict_test(config, campaign.name)
             if config.detect > 0:
                 both = campaign.shares[Arm.TREATMENT] + campaign.shares[arm]
                 pair = required_people(
@@ -410,6 +439,8 @@ def _prospect(
         buyers=buyers,
         n_required=n_required,
         n_weekly=n_weekly,
+        directional_from=config.measurement.min_expected_buyers.verdict,
+        verdict_from=config.measurement.min_expected_buyers.directional,
         n_least=config.holdouts.power.min_people_per_arm,
         variation=variation,
         addressed=addressed,

@@ -129,8 +129,8 @@ def measurement_spec(config: Config) -> MeasurementSpec:
         srm_below=rules.health.srm_p_below,
         pre_period_below=rules.health.pre_period_bias_p_below,
         contaminated_above=rules.health.contaminated_share_above,
-        power=rules.power,
-        wanted=rules.detect,
+        power=config.power,
+        wanted=config.detect,
         equal_size=rules.equal_size,
     )
 

@@ -99,12 +99,14 @@ class PowerPlan:
         prospect: It as the file stands.
         crowds: What the trials of each choice are of.
         choices: By share; none where nothing can be reckoned.
+        alpha: Two-sided, the one that the campaign's verdict spends.
         started: Whether people have arms in this epoch already.
     """
 
     prospect: Prospect
     crowds: tuple[Crowd, ...]
     choices: tuple[Choice, ...]
+    alpha: float
     started: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +114,7 @@ class PowerPlan:
         return {
             **self.prospect.to_json(),
             "started": self.started,
+            "alpha": self.alpha,
             "crowds": [dataclasses.asdict(crowd) for crowd in self.crowds],
             "choices": [dataclasses.asdict(choice) for choice in self.choices],
         }
@@ -211,9 +214,8 @@ def plan_power(
             hint=f"Those that do: {', '.join(sorted(coming)) or 'none'}.",
         )
     begun = {(name, epoch) for name, epoch, _ in project.journal.drawn_arms()}
-    test = detectable.verdict_test(config)
     return [
-        _plan(config, one, test, shares, weeks, people, begun)
+        _plan(config, one, shares, weeks, people, begun)
         for one in prospects
         if campaign in (None, one.campaign)
     ]
@@ -222,13 +224,12 @@ def plan_power(
 def _plan(
     config: Config,
     p: Prospect,
-    test: Sensitivity,
     shares: Sequence[float],
     weeks: Sequence[int],
     people: Sequence[int],
     begun: set[tuple[str, int]],
 ) -> PowerPlan:
-    one = config.campaigns[p.campaign]
+    one, test = config.campaigns[p.campaign], detectable.verdict_test(config, p.campaign)
     own = one.arms[p.arm]
     others = sum(share for arm, share in one.arms.items() if arm not in (Arm.TREATMENT, p.arm))
     crowds = (
@@ -247,6 +248,7 @@ def _plan(
             _choice(p, share, others, variation, crowds, test, config.detect, is_own=share == own)
             for share in tried
         ),
+        alpha=test.alpha,
         started=(p.campaign, one.epoch) in begun,
     )
 

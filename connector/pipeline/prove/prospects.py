@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from connector.config import Config
 from connector.domain import Finding, Level
 from connector.lift.metrics import MetricKind
-from connector.lift.verdict import DIRECTIONAL_FROM, VERDICT_FROM
 from connector.numbers import gain, money, percent, short_of
 from connector.pipeline.prove.detectable import Basis, Prospect
 from connector.report.words import ARMS, mean_text, phrase
@@ -64,10 +63,10 @@ def consequence(p: Prospect) -> str:
         more = f"; with half of the people held out, {gain(p.even_lift)} would show"
     if not p.is_large:
         more += f". {_too_small(p).removesuffix('.')}"
-    if p.buyers < DIRECTIONAL_FROM:
-        return f"Too few buyers for any verdict: it takes {DIRECTIONAL_FROM:.0f}{more}."
-    if p.buyers < VERDICT_FROM:
-        return f"A direction at most: a verdict takes {VERDICT_FROM:.0f} buyers{more}."
+    if p.buyers < p.directional_from:
+        return f"Too few buyers for any verdict: it takes {p.directional_from:.0f}{more}."
+    if p.buyers < p.verdict_from:
+        return f"A direction at most: a verdict takes {p.verdict_from:.0f} buyers{more}."
     return f"Enough buyers for a verdict on effects from {gain(p.lift)}{more}."
 
 
@@ -98,12 +97,12 @@ def _per_person(p: Prospect, value: float, config: Config) -> str:
 def _verdict(p: Prospect) -> str:
     """The verdict's thresholds, which are on expected buyers."""
     buyers = f"About {short_of(p.buyers)} buyers can be expected in the smaller group"
-    if p.buyers < DIRECTIONAL_FROM:
+    if p.buyers < p.directional_from:
         return (
-            f"{buyers}: no verdict is possible (it takes {DIRECTIONAL_FROM:.0f} to say anything)."
+            f"{buyers}: no verdict is possible (it takes {p.directional_from:.0f} to say anything)."
         )
-    if p.buyers < VERDICT_FROM:
-        return f"{buyers}: directional only (a verdict takes {VERDICT_FROM:.0f})."
+    if p.buyers < p.verdict_from:
+        return f"{buyers}: directional only (a verdict takes {p.verdict_from:.0f})."
     return f"{buyers}, enough for a verdict."
 
 
