@@ -29,11 +29,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from connector.lift.compare import MeasurementSpec
 
 from connector.domain import Arm
 from connector.holdouts import Draw, draw_arms
 from connector.lift.analysis import CampaignSpec, IntendedShares, analyse
+from connector.lift.compare import MeasurementSpec
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.lift.result import CampaignLift, Stage
 from connector.lift.sequential import Design
