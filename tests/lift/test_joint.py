@@ -86,7 +86,10 @@ def test_merging_parts_is_the_whole(rows, data):
     assert found.x.total == pytest.approx(whole.x.total, rel=1e-9, abs=1e-6)
 
 
-@given(st.floats(-5, 5), st.floats(-5, 5), st.integers(0, 20))
+WEIGHTS = st.floats(-5, 5).map(lambda w: round(w, 6))  # cubes of 1e-110 are no doubles
+
+
+@given(WEIGHTS, WEIGHTS, st.integers(0, 20))
 @settings(max_examples=150, deadline=None)
 def test_a_weighted_sum_has_the_moments_of_the_weighted_sum(a, b, seed):
     y, x = people(seed, 60)
