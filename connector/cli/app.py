@@ -189,14 +189,29 @@ def _told(report: ApplyReport, output: Output, guards: Sequence[Guard] = ()) -> 
 
 @app.command()
 def train(
-    config: ConfigOption = None, output: OutputOption = Output.TEXT, as_of: AsOfOption = None
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    as_of: AsOfOption = None,
+    accept_labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-labels",
+            help=(
+                "Use this model's new labels however many people change theirs, after a look at"
+                " the review; may be given again."
+            ),
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Fit every model anew.
 
     Shows how good each is beside the best naive rule, which are used, and whom that moves.
     """
     with open_project(config) as project:
-        done = project.train(as_of=parse_as_of(as_of, project))
+        done = project.train(
+            as_of=parse_as_of(as_of, project), accept_labels=tuple(accept_labels or ())
+        )
         currency = project.config.project.currency
     if output is Output.JSON:
         emit(done.to_json())

@@ -4,7 +4,8 @@ The same for clusters and topics. Their numbers mean nothing across refits; peop
 pass by the people in them (:mod:`connector.models.matching`), people on a border stay where they
 were (hysteresis), and what is left is published as label churn. Above the set churn the old model
 stays in use and a person has to look: a campaign must not change its audience because an optimiser
-found another optimum.
+found another optimum. Groups that really came apart or grew together are told as such and gated
+apart: their people change label because they changed, and must not keep the news from coming out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ import pandas as pd
 
 from connector.models.card import Gate, ModelCard
 from connector.models.labels import Registry, settle
-from connector.models.matching import Event, Fate, LabelRules, Matching, contingency, match
+from connector.models.matching import (
+    Changes,
+    Event,
+    Fate,
+    LabelRules,
+    Matching,
+    contingency,
+    match,
+)
 
 
 class Labelled(Protocol):
@@ -51,6 +60,11 @@ class Labelled(Protocol):
         """Where the model comes from."""
         ...
 
+    @property
+    def changes(self) -> Changes:
+        """Groups of the model before that the fit found come apart or grown together."""
+        ...
+
     def predict(self, frame: pd.DataFrame, previous: pd.Series | None = None) -> pd.DataFrame:
         """The output columns; people keep the label of ``previous`` on a border."""
         ...
@@ -77,7 +91,8 @@ class Relabelled(Generic[M]):
         registry: To be written once the model is put to use.
         matching: How its groups follow from the old ones; None for a first model.
         churn: Share of people whose label changes, of those that both models placed.
-        raw_churn: The same had the groups kept their bare numbers.
+        churn_elsewhere: The same among people whom no split or merger concerns; this one is gated.
+        raw_churn: That of all people, had the groups kept their bare numbers.
         is_accepted: Whether enough people keep their label.
     """
 
@@ -85,6 +100,7 @@ class Relabelled(Generic[M]):
     registry: Registry
     matching: Matching | None
     churn: float
+    churn_elsewhere: float
     raw_churn: float
     is_accepted: bool
 
@@ -118,7 +134,9 @@ def relabel(
     day = model.card.as_of.astimezone(UTC).date()
     if before is None:
         ids, registry = settle(registry, model.contrasts, prefix=model.ID_PREFIX, day=day)
-        return Relabelled(model.labelled(ids, registry), registry, None, 0.0, 0.0, is_accepted=True)
+        return Relabelled(
+            model.labelled(ids, registry), registry, None, 0.0, 0.0, 0.0, is_accepted=True
+        )
     if frame is None:
         msg = "a model is compared with the one before it by people: give their data"
         raise ValueError(msg)
@@ -140,8 +158,12 @@ def relabel(
     new = renamed.predict(frame, previous=held)[model.LABEL_COLUMN]
     both = (old >= 0) & (raw >= 0)
     n = max(1, int(both.sum()))
-    churn = float((held.to_numpy()[both] != new.to_numpy()[both]).sum()) / n
-    card = _with_churn(renamed.card, churn, matching, rules)
+    moves = both & (held.to_numpy() != new.to_numpy())
+    elsewhere = both & ~model.changes.concerned(matching, old, raw)
+    churn = float(moves.sum()) / n
+    churn_elsewhere = float((moves & elsewhere).sum()) / max(1, int(elsewhere.sum()))
+    n_concerned = n - int(elsewhere.sum()) if both.any() else 0
+    card = _with_churn(renamed.card, churn, churn_elsewhere, n_concerned, matching, rules)
     notes = tuple(
         _sentence(event, before.names, renamed.names)
         for event in matching.events
@@ -152,6 +174,7 @@ def relabel(
         settled,
         matching,
         churn,
+        churn_elsewhere,
         raw_churn=float((old[both] != raw[both]).sum()) / n,
         is_accepted=card.gates[-1].passed,
     )
@@ -168,20 +191,28 @@ def labels_of(labels: Sequence[str], codes: npt.NDArray[np.int64], index: pd.Ind
     return pd.Series(values, index=index, dtype="str")
 
 
-def _with_churn(card: ModelCard, churn: float, matching: Matching, rules: LabelRules) -> ModelCard:
+def _with_churn(
+    card: ModelCard,
+    churn: float,
+    elsewhere: float,
+    n_concerned: int,
+    matching: Matching,
+    rules: LabelRules,
+) -> ModelCard:
     """The card with the churn, its gate last."""
+    besides = f" besides the {n_concerned:,} who came apart or grew together" if n_concerned else ""
     gate = Gate(
         "min_overlap",
         f"at least {rules.min_overlap:.0%}",
-        f"{1 - churn:.1%} of people keep their label",
-        1 - churn >= rules.min_overlap,
+        f"{1 - elsewhere:.1%} of people keep their label{besides}",
+        1 - elsewhere >= rules.min_overlap,
     )
     refusal = (
         ()
         if gate.passed
         else (
             "Keep the old model in use and open a review: too many people would change their"
-            " label.",
+            f" label. `liftline train --accept-labels {card.name}` puts it to use all the same.",
         )
     )
     return replace(
@@ -190,6 +221,7 @@ def _with_churn(card: ModelCard, churn: float, matching: Matching, rules: LabelR
             **card.metrics,
             "ari_with_previous": round(matching.ari, 6),
             "label_churn": round(churn, 6),
+            "label_churn_elsewhere": round(elsewhere, 6),
         },
         gates=(*card.gates, gate),
         notes=(*card.notes, *refusal),

@@ -15,6 +15,7 @@ References:
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,52 @@ class Event:
             "after": list(self.after),
             "share": self.share,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a refit changed on purpose, because people have come apart or grown together.
+
+    Attributes:
+        n_splits: Groups that it cut in two.
+        n_mergers: Pairs that it joined.
+        fresh: Numbers of the new groups that came of that.
+    """
+
+    n_splits: int = 0
+    n_mergers: int = 0
+    fresh: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "n_splits": self.n_splits,
+            "n_mergers": self.n_mergers,
+            "fresh": list(self.fresh),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Changes:
+        """Inverse of :meth:`to_dict`."""
+        fresh = tuple(map(int, data["fresh"]))
+        return cls(int(data["n_splits"]), int(data["n_mergers"]), fresh)
+
+    def concerned(self, matching: Matching, before: Ints, after: Ints) -> npt.NDArray[np.bool_]:
+        """Who is in a group that came apart or grew together.
+
+        Nobody, where the groups tell of more splits or mergers than were made on purpose: then the
+        refit went astray, and its events are no news about people.
+
+        Args:
+            matching: Of the two models.
+            before: Old group of each person, negative for none.
+            after: New group, by the new model alone.
+        """
+        split = {i for e in matching.events if e.fate is Fate.SPLIT for i in e.before}
+        merged = {e.before[0]: e.after for e in matching.events if e.fate is Fate.MERGED}
+        if len(split) > self.n_splits or len(set(merged.values())) > self.n_mergers:
+            return np.zeros(len(before), dtype=bool)
+        return np.isin(after, self.fresh) | np.isin(before, [*split, *merged])
 
 
 @dataclass(frozen=True, slots=True)

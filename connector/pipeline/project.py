@@ -192,13 +192,33 @@ class Project:
             plan = self._plan(as_of=as_of)
             return plan, self._apply(plan, approved=approved, approver=approver)
 
-    def train(self, *, as_of: datetime | None = None) -> Trained:
+    def train(
+        self, *, as_of: datetime | None = None, accept_labels: Collection[str] = ()
+    ) -> Trained:
         """Fit the models anew.
+
+        Args:
+            as_of: Overrides the file's instant.
+            accept_labels: Models with labels that are used however many people change theirs:
+                somebody has looked at the review.
 
         Returns:
             How good they are, and whom that moves; the next plan shows it too.
+
+        Raises:
+            ConfigError: A model to accept has no labels.
         """
-        with self.state.lock("train"), self._understood(as_of=as_of, retrain=True) as found:
+        known = specs.labelled_models(self.config)
+        for name in accept_labels:
+            if name not in known:
+                raise ConfigError(
+                    f"no model with labels is named {name!r}.",
+                    hint=f"Models with labels: {', '.join(known) or 'none'}.",
+                )
+        with (
+            self.state.lock("train"),
+            self._understood(as_of=as_of, retrain=True, accepted=accept_labels) as found,
+        ):
             moves = movement.refits(found, self.journal)
             versions = remember(self.state, found, now=self.now)
             return Trained(standings(found, self.journal, versions), found.migration, moves)
@@ -220,10 +240,14 @@ class Project:
 
     @contextlib.contextmanager
     def _understood(
-        self, *, as_of: datetime | None = None, retrain: bool = False
+        self,
+        *,
+        as_of: datetime | None = None,
+        retrain: bool = False,
+        accepted: Collection[str] = (),
     ) -> Iterator[Understanding]:
         with self.workspace() as workspace:
-            yield self.understand(workspace, as_of=as_of, retrain=retrain)
+            yield self.understand(workspace, as_of=as_of, retrain=retrain, accepted=accepted)
 
     def understand(
         self,
@@ -231,6 +255,7 @@ class Project:
         *,
         as_of: datetime | None = None,
         retrain: bool = False,
+        accepted: Collection[str] = (),
         looking_back: Understanding | None = None,
     ) -> Understanding:
         """The first act; see :func:`connector.pipeline.understand.act.understand`."""
@@ -240,6 +265,7 @@ class Project:
             workspace,
             as_of=as_of or self.config.project.instant(self.now),
             retrain=retrain,
+            accepted=accepted,
             looking_back=looking_back,
             progress=lambda step: self._progress(step, 0, None),
         )

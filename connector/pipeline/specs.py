@@ -214,6 +214,11 @@ def label_columns(config: Config) -> dict[str, str]:
     return columns
 
 
+def labelled_models(config: Config) -> tuple[str, ...]:
+    """Models whose labels stay with people from one fit to the next."""
+    return tuple(name for name, model in config.models.named() if model.type in LABELS)
+
+
 def segment_specs(config: Config) -> list[SegmentSpec]:
     """Every segment."""
     return [

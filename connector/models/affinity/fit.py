@@ -38,6 +38,8 @@ WORTH_A_TOPIC = 0.005
 """Gain of a hidden item's mean log likelihood (nats) below which fewer topics are preferred."""
 MAX_SIZES = 5
 """Numbers of topics that are tried, evenly spread over the range."""
+LEAST_KEPT = 0.5
+"""Share of earlier purchases whose items must still be there for their topics to be carried on."""
 FINAL_PASSES = 10
 """Passes over everybody, after the topics were found on a sample."""
 
@@ -107,7 +109,8 @@ def fit(
         spec: What the configuration says.
         as_of: The instant of the data, aware.
         rng: Source of all randomness.
-        before: The model in use, for a warm restart with as many topics; None: choose anew.
+        before: The model in use, for a warm restart with as many topics; None: choose anew, as
+            when the numbers to try, or most items, are others than its own.
 
     Returns:
         A model with provisional ids; :func:`connector.models.affinity.relabel` gives the stable
@@ -138,6 +141,12 @@ def fit(
         if n_capped := int((baskets.sizes > spec.basket_cap).sum()):
             notes.append(f"{n_capped} baskets hold more than {spec.basket_cap} items and count as"
                          " baskets of that size.")  # fmt: skip
+        if before is not None and before.sought != spec.topics:
+            before = None
+            notes.append("The numbers of topics to try have changed: they were chosen anew.")
+        elif before is not None and _kept_share(before, baskets.items) < LEAST_KEPT:
+            before = None
+            notes.append("Most items are new: topics were chosen anew.")
         if before is None:
             scores = _try_sizes(trial, spec, rng)
             k = _fewest_good(scores)
@@ -197,6 +206,7 @@ def fit(
         min_baskets=spec.min_baskets,
         basket_cap=spec.basket_cap,
         hysteresis=spec.labels.hysteresis,
+        sought=spec.topics,
         card=card,
     )
 
@@ -239,6 +249,12 @@ def _fewest_good(scores: dict[int, float]) -> int:
     """The fewest topics that are nearly as good as the best number."""
     best = max(scores.values())
     return min(k for k, score in scores.items() if score >= best - WORTH_A_TOPIC)
+
+
+def _kept_share(before: AffinityModel, items: tuple[str, ...]) -> float:
+    """Share of what was bought at the old fit whose items are still there."""
+    there = pd.Index(before.items).isin(items)
+    return float(before.popularity[there].sum())
 
 
 def _carried(before: AffinityModel, items: tuple[str, ...]) -> Floats:

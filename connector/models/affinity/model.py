@@ -23,6 +23,7 @@ from connector.models.baskets import Baskets, read_baskets
 from connector.models.card import ModelCard, ScoreColumn
 from connector.models.handover import codes_of, labels_of
 from connector.models.labels import Registry
+from connector.models.matching import Changes
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,6 +60,7 @@ class AffinityModel:
         min_baskets: Fewer baskets give no affinity.
         basket_cap: A basket with more items counts as one with so many.
         hysteresis: Share by which another topic must be larger to become a person's first.
+        sought: Fewest and most topics that were tried.
         card: Where the model comes from and how good it is.
     """
 
@@ -73,11 +75,17 @@ class AffinityModel:
     min_baskets: int
     basket_cap: int
     hysteresis: float
+    sought: tuple[int, int]
     card: ModelCard
 
     kind: ClassVar[str] = KIND
     ID_PREFIX: ClassVar[str] = "t"
     LABEL_COLUMN: ClassVar[str] = "top_id"
+
+    @property
+    def changes(self) -> Changes:
+        """None: topics are carried on as many as they are."""
+        return Changes()
 
     @property
     def version(self) -> str:
@@ -197,6 +205,7 @@ class AffinityModel:
             "min_baskets": self.min_baskets,
             "basket_cap": self.basket_cap,
             "hysteresis": self.hysteresis,
+            "sought": list(self.sought),
             "card": self.card.to_dict(),
         }
 
@@ -220,6 +229,7 @@ class AffinityModel:
                 min_baskets=int(data["min_baskets"]),
                 basket_cap=int(data["basket_cap"]),
                 hysteresis=float(data["hysteresis"]),
+                sought=(int(data["sought"][0]), int(data["sought"][1])),
                 card=ModelCard.from_dict(data["card"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:

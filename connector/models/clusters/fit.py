@@ -8,13 +8,15 @@ its people; otherwise the first warm restart would move every cluster of the tre
 The naive baseline is the same search on columns that were shuffled each for itself: what it finds
 is the shape of single features, and clusters worth a name must beat it.
 
-A retrain starts warm from the model before it and keeps its k; choosing k anew is a decision for
-people, since it gives everybody a new label.
+A retrain starts warm from the model before it and keeps its clusters, but for those that have come
+apart or grown together (:mod:`connector.models.clusters.reshape`). Algorithm and k are chosen anew
+only when people change what they are chosen by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -37,11 +39,12 @@ from connector.models.clusters.quality import (
     silhouette,
     stability_word,
 )
+from connector.models.clusters.reshape import Reshaped, gains, reshape
 from connector.models.clusters.scaling import fit_scaler
 from connector.models.clusters.ward import Tree, build_tree
 from connector.models.clusters.words import FeatureMeaning
 from connector.models.labels import Registry, settle
-from connector.models.matching import LabelRules
+from connector.models.matching import Changes, LabelRules
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -91,6 +94,13 @@ class ClusterSpec:
     fit_sample: int = 100_000
     choose_sample: int = 5_000
     density_sample: int = 5_000
+
+    @property
+    def sought(self) -> str:
+        """What the clusters and their number are chosen by, the same text for the same settings."""
+        weights = {name: float(weight) for name, weight in sorted(self.choose_by.items())}
+        algorithms = sorted(set(self.algorithms) & set(ASSIGNING))
+        return json.dumps({"k": self.k, "algorithms": algorithms, "choose_by": weights})
 
     def check(self) -> None:
         """Refuse settings that make no model.
@@ -145,7 +155,8 @@ def fit(
         as_of: The instant of the features, aware.
         rng: Source of all randomness.
         meanings: Words for the features.
-        before: The model in use, for a warm restart with its k; None: choose k anew.
+        before: The model in use, for a warm restart; None: choose everything anew. It is chosen
+            anew as well when the features, or the settings that decide, are others than its own.
 
     Returns:
         A model with provisional ids; :func:`connector.models.clusters.relabel` gives the stable
@@ -170,10 +181,16 @@ def fit(
     carried = None if before is None else before.scaler.carry(before.centroids, scaler)
     if before is not None and carried is None:
         notes += ("The features have changed: fitted from scratch.",)
+    elif before is not None and before.sought != spec.sought:
+        carried = None
+        notes += ("The settings have changed: clusters and their number were chosen anew.",)
+    changes = Changes()
     if before is not None and carried is not None:
-        algorithm, ks = before.card.algorithm, (len(carried),)
-        candidates = _judge(trial, [algorithm], ks, spec, rng)
-        chosen, start = candidates[0], carried
+        reshaped = reshape(points, carried, before.formed, k=spec.k, rng=rng)
+        changes, start = reshaped.changes, reshaped.start
+        notes += _left_alone(reshaped, before.names, spec)
+        candidates = _judge(trial, [before.card.algorithm], (len(start),), spec, rng)
+        chosen = candidates[0]
     else:
         assigning = [a for a in ASSIGNING if a in spec.algorithms]
         candidates = _judge(trial, assigning, range(spec.k[0], spec.k[1] + 1), spec, rng)
@@ -214,10 +231,27 @@ def fit(
         projection=fit_projection(points, before=before.projection if before else None),
         tree=tree,
         hysteresis=spec.labels.hysteresis,
+        formed=gains(points, centroids, rng=rng) if carried is None else reshaped.formed,
+        changes=changes,
+        sought=spec.sought,
         meanings=dict(meanings or {}),
         card=_card(spec, chosen, candidates, density, trial, as_of, len(frame), scaler.features,
                    notes, rng),
     )  # fmt: skip
+
+
+def _left_alone(reshaped: Reshaped, names: Sequence[str], spec: ClusterSpec) -> tuple[str, ...]:
+    """Sentences on what ``k`` leaves no room for."""
+    notes = []
+    for old in reshaped.blocked:
+        which = " and ".join(f"«{names[i]}»" for i in old)
+        happened, limit = (
+            (f"{which} has come apart in two", f"more than {spec.k[1]}")
+            if len(old) == 1
+            else (f"{which} have grown together", f"fewer than {spec.k[0]}")
+        )
+        notes.append(f"{happened}, but `k` allows no {limit} clusters.")
+    return tuple(notes)
 
 
 def _sample(frame: pd.DataFrame, spec: ClusterSpec, rng: np.random.Generator) -> pd.DataFrame:

@@ -20,12 +20,14 @@ from connector.models.arrays import decode, digest, encode
 from connector.models.card import ModelCard, ScoreColumn
 from connector.models.clusters.lloyd import squared_distances
 from connector.models.clusters.projection import Projection
+from connector.models.clusters.reshape import Gains
 from connector.models.clusters.scaling import Scaler
 from connector.models.clusters.sql import assignment_sql
 from connector.models.clusters.ward import Tree
 from connector.models.clusters.words import FeatureMeaning, direction, words_for
 from connector.models.handover import codes_of, labels_of
 from connector.models.labels import Registry
+from connector.models.matching import Changes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -53,7 +55,10 @@ class ClusterModel:
         projection: The map.
         tree: The dendrogram, when hierarchical clusters were among the algorithms.
         hysteresis: Share by which another centroid must be nearer for a person to change.
+        formed: What cutting or joining its clusters would have brought when they were made.
         meanings: Words for the features.
+        changes: Clusters of the model before that came apart or grew together in this fit.
+        sought: The settings that the clusters and their number were chosen by.
         card: Where the model comes from and how good it is.
     """
 
@@ -70,8 +75,11 @@ class ClusterModel:
     projection: Projection
     tree: Tree | None
     hysteresis: float
+    formed: Gains
     card: ModelCard
     meanings: Mapping[str, FeatureMeaning] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    sought: str = ""
 
     kind: ClassVar[str] = KIND
     ID_PREFIX: ClassVar[str] = "c"
@@ -230,6 +238,9 @@ class ClusterModel:
             "tree": None if self.tree is None else self.tree.to_dict(),
             "hysteresis": self.hysteresis,
             "meanings": {f: m.to_dict() for f, m in self.meanings.items()},
+            "formed": self.formed.to_dict(),
+            "changes": self.changes.to_dict(),
+            "sought": self.sought,
             "card": self.card.to_dict(),
         }
 
@@ -257,6 +268,9 @@ class ClusterModel:
                 tree=None if tree is None else Tree.from_dict(tree),
                 hysteresis=float(data["hysteresis"]),
                 meanings={str(f): FeatureMeaning.from_dict(m) for f, m in data["meanings"].items()},
+                formed=Gains.from_dict(data["formed"]),
+                changes=Changes.from_dict(data["changes"]),
+                sought=str(data["sought"]),
                 card=ModelCard.from_dict(data["card"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ class ScoringContext:
         rfm: Today's cut points.
         documents: Models in use so far, as they are stored: one may read another.
         past_arms: Campaign -> who was in which of its arms.
+        accepted: Models whose new labels are used however many people change theirs.
         progress: Told what goes on.
     """
 
@@ -58,6 +59,7 @@ class ScoringContext:
     rfm: RfmModel
     documents: dict[str, str] = field(default_factory=dict)
     past_arms: Callable[[str], PastArms] = nobody
+    accepted: Collection[str] = ()
     progress: Callable[[str], None] = lambda _what: None
 
     def rng(self, model: str) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,10 +59,12 @@ def hand_over(
     # Without the file nobody knows what the labels meant: start over.
     kept = before if before is not None and set(before.ids) <= known else None
     held = context.held(name)
+    rules = rules_of(labels)
     done = relabel(
         fresh,
         registry,
-        rules=rules_of(labels),
+        # Somebody has looked at the review and takes the new labels as they are.
+        rules=replace(rules, min_overlap=0.0) if name in context.accepted else rules,
         before=kept,
         frame=None if kept is None else frame,
         # Before the first applied run nobody holds a label: then the model before says who would.
@@ -69,6 +72,11 @@ def hand_over(
     )
     if labels is None:
         return done.model, {}
+    if done.churn_elsewhere > 1 - rules.min_overlap and done.is_accepted:
+        note = f"Accepted after a review: {done.churn:.0%} of people change their label."
+        card = done.model.card
+        model = done.model.with_card(replace(card, notes=(*card.notes, note)))
+        return model, {_path(context, labels): write_registry(done.registry)}
     return done.model, {_path(context, labels): write_registry(done.registry)}
 
 

@@ -8,7 +8,7 @@ is made.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,6 +109,7 @@ def understand(
     *,
     as_of: datetime,
     retrain: bool = False,
+    accepted: Collection[str] = (),
     looking_back: Understanding | None = None,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> Understanding:
@@ -120,6 +121,7 @@ def understand(
         workspace: From :func:`.opening.open_workspace`.
         as_of: The instant; nothing at or after it is seen.
         retrain: Fit models anew, as ``liftline train`` does.
+        accepted: Models whose new labels are used however many people change theirs.
         looking_back: The present, when asked how things were at an earlier instant: its models are
             used as they are, and consent is that of the instant, for nobody is written to.
         progress: Told the name of each step.
@@ -136,6 +138,7 @@ def understand(
             engine,
             as_of=as_of,
             retrain=retrain,
+            accepted=accepted,
             looking_back=looking_back,
             progress=progress,
         )
@@ -149,6 +152,7 @@ def _first_act(
     *,
     as_of: datetime,
     retrain: bool,
+    accepted: Collection[str],
     looking_back: Understanding | None,
     progress: Callable[[str], None],
 ) -> Understanding:
@@ -218,6 +222,7 @@ def _first_act(
         rules=featuring.input_rules(config, chosen.packs),
         rfm=model,
         past_arms=lambda campaign: read_past_arms(state, campaign),
+        accepted=accepted,
         progress=progress,
     )
     given = None if looking_back is None else looking_back.context.documents

@@ -1,0 +1,123 @@
+"""Labels of clusters and topics when people change what they are chosen by, and say so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector.errors import ConfigError
+from connector.models import store
+from connector.models.labels import read_registry
+from connector.pipeline.project import Project
+from connector.pipeline.show.standing import Standing
+from tests.pipeline import modelled_shop
+
+PERSONAS = """\
+models:
+  personas:
+    type: cluster
+    features: [orders_365d, recency_days, revenue_365d]
+    k: 3
+    labels: {registry: ./labels/personas.yaml}
+"""
+AFFINITY = """\
+models:
+  affinity:
+    type: lda
+    level: category
+    topics: 3
+    labels: {registry: ./labels/affinity.yaml}
+"""
+SEGMENTS = "segments:\n  cold: {where: recency_days > 180}\n"
+SHOP = (
+    modelled_shop.CONFIG.replace(modelled_shop.MODELS, "")
+    .replace("campaigns: {push: {segment: ready, strategy: offer, to: [files]}}\n", "")
+    .replace(modelled_shop.CONFIG.partition("segments:\n")[2].partition("strategies:")[0], "")
+    .replace("segments:\n", SEGMENTS)
+)
+CLUSTERS, TOPICS = SHOP + PERSONAS, SHOP + AFFINITY
+Open = Callable[[str], Project]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    modelled_shop.build(tmp_path, n=400)
+    made: list[Project] = []
+
+    def open_with(text: str) -> Project:
+        if made:
+            made.pop().close()
+        made.append(modelled_shop.open_project(tmp_path, modelled_shop.Clock(), text=text))
+        return made[-1]
+
+    yield open_with
+    for project in made:
+        project.close()
+
+
+def standing(project: Project, name: str, *, accept: tuple[str, ...] = ()) -> Standing:
+    done = project.train(accept_labels=accept)
+    return next(one for one in done.models if one.name == name)
+
+
+def model(project: Project, name: str) -> Any:
+    return store.loads(project.journal.model(name)[1])
+
+
+def test_another_number_of_clusters_waits_for_a_review_and_is_then_used(
+    opened: Open, tmp_path: Path
+) -> None:
+    opened(CLUSTERS).train()
+    registry = tmp_path / "labels" / "personas.yaml"
+    before = read_registry(registry.read_text(), model="personas")
+
+    project = opened(CLUSTERS.replace("k: 3", "k: 7"))
+    refused = standing(project, "personas")
+    assert refused.refusal is not None
+    assert any("min_overlap" in reason for reason in refused.refusal.reasons)
+    assert len(model(project, "personas").ids) == 3
+    assert read_registry(registry.read_text(), model="personas") == before
+
+    accepted = standing(project, "personas", accept=("personas",))
+    assert accepted.refusal is None
+    now = model(project, "personas")
+    assert len(now.ids) == 7
+    assert now.card.metrics["k"] == 7
+    assert any("settings have changed" in note for note in now.card.notes)
+    assert any("Accepted after a review" in note for note in now.card.notes)
+    after = read_registry(registry.read_text(), model="personas")
+    assert {label.id for label in after.active} == set(now.ids)
+    assert {label.id for label in before.labels} <= {label.id for label in after.labels}
+    # The same settings again carry on what was accepted.
+    again = standing(project, "personas")
+    assert again.refusal is None
+    assert model(project, "personas").ids == now.ids
+
+
+def test_another_algorithm_is_tried_and_keeps_the_labels(opened: Open) -> None:
+    project = opened(CLUSTERS)
+    project.train()
+    ids = model(project, "personas").ids
+    project = opened(CLUSTERS.replace("k: 3", "k: 3\n    algorithms: [hierarchical]"))
+    standing(project, "personas", accept=("personas",))
+    now = model(project, "personas")
+    assert now.card.algorithm == "hierarchical"
+    assert set(now.ids) & set(ids)
+
+
+def test_another_number_of_topics_is_chosen(opened: Open) -> None:
+    project = opened(TOPICS)
+    project.train()
+    assert len(model(project, "affinity").ids) == 3
+    project = opened(TOPICS.replace("topics: 3", "topics: 5"))
+    standing(project, "affinity", accept=("affinity",))
+    assert len(model(project, "affinity").ids) == 5
+
+
+def test_only_models_with_labels_can_be_accepted(opened: Open) -> None:
+    with pytest.raises(ConfigError, match=re.escape("no model with labels is named 'rfm'")):
+        opened(TOPICS).train(accept_labels=("rfm",))
