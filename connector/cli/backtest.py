@@ -19,6 +19,9 @@ from connector.cli.context import (
 if TYPE_CHECKING:
     from connector.pipeline.show.backtesting import ClvBacktest, DemandResult
 
+_MOST_PARTS = 20
+"""Categories and segments that are listed; the JSON has all."""
+
 app = typer.Typer(
     help="Try models on the shop's own past, beside naive rules.", no_args_is_help=True
 )
@@ -94,14 +97,35 @@ def _show(tried: ClvBacktest, currency: str) -> None:
 
 
 def _show_demand(demand: DemandResult) -> None:
-    from connector.cli.screen import console, say
-    from connector.numbers import gain, percent
+    from connector.cli.screen import console, say, table
+    from connector.numbers import NONE, count, gain, percent
 
+    out = console()
+    numbers = ("orders\nthat came", "off by", "as in the\nlast period")
+    made = table("Orders foretold in the same windows", "of", "", *numbers, numbers=numbers)
+    for what, parts in (("segment", demand.segments), ("category", demand.categories)):
+        for i, one in enumerate(parts[:_MOST_PARTS]):
+            errors = (one.wape, one.wape_last_period)
+            made.add_row(
+                what if i == 0 else "",
+                one.name,
+                count(one.actual),
+                *(NONE if error is None else percent(error) for error in errors),
+            )
+    out.print()
+    out.print(made)
     say(
-        console(),
+        out,
         "·",
         "dim",
         f"Orders by category ({demand.n_categories}): off by {percent(demand.wape)} in all,"
         f" {gain(demand.total_error)} in total; as many as in the last period would be off by"
         f" {percent(demand.wape_last_period)}. Worst of the busy ones: {demand.worst}.",
     )
+    if demand.untried:
+        say(
+            out,
+            "·",
+            "dim",
+            f"Not tried, for they read scores of other models: {', '.join(demand.untried)}.",
+        )

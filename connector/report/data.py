@@ -14,6 +14,7 @@ from typing import Any
 
 from connector.errors import LiftlineError
 from connector.report.codec import decode, encode_fields
+from connector.report.demand import DemandSummary
 from connector.report.lifetime import ValueSummary
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 from connector.report.migration import MigrationSummary
@@ -146,6 +147,7 @@ class ReportData:
         history: The last runs, latest first, this one included.
         models: Every model but RFM, with its card.
         personas, affinity, lifetime: What models of these kinds found; empty without any in use.
+        demand: Orders to expect; empty without a value model, or without order lines.
         trends: Segments over time; empty before the second run.
         migrations: Who moved between groups since an earlier run; empty before the second day.
     """
@@ -175,6 +177,7 @@ class ReportData:
     personas: tuple[PersonaSummary, ...] = ()
     affinity: tuple[TopicSummary, ...] = ()
     lifetime: tuple[ValueSummary, ...] = ()
+    demand: tuple[DemandSummary, ...] = ()
     trends: tuple[SegmentTrend, ...] = ()
     migrations: tuple[MigrationSummary, ...] = ()
 

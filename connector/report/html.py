@@ -64,6 +64,7 @@ SECTIONS = (
     Section("migration", "Who moved", "Migration", "sections/migration.html", "migrations"),
     Section("personas", "Personas", "Personas", "sections/personas.html", "personas"),
     Section("value", "Lifetime value", "Lifetime value", "sections/value.html", "lifetime"),
+    Section("demand", "Orders to expect", "Demand", "sections/demand.html", "demand"),
     Section("affinity", "Affinity", "Affinity", "sections/affinity.html", "affinity"),
     Section("models", "Models", "Models", "sections/models.html", "models"),
     Section(

@@ -44,7 +44,7 @@ class TrialRow:
         is_rule: Whether it is a naive one.
         is_chosen: Whether it is the one in use.
         mae, rmse: Error of a person, currency.
-        bias: Predicted total over the actual one, minus 1.
+        bias: Predicted total over the actual one, minus 1; None where nothing happened.
         correlation: With what happened.
     """
 
@@ -53,7 +53,7 @@ class TrialRow:
     is_chosen: bool
     mae: float
     rmse: float
-    bias: float
+    bias: float | None
     correlation: float
 
 
@@ -120,6 +120,7 @@ class ValueSummary:
         n_windows: Holdouts that the trials were made on; 0 where they are not known.
         bins: How many people are expected to be worth what, from little to much.
         top: What the most valuable people hold, from few people to all.
+        rule: Why a rule stands in for a model; empty for a model.
     """
 
     model: str
@@ -132,6 +133,7 @@ class ValueSummary:
     n_windows: int = 0
     bins: tuple[ValueBin, ...] = ()
     top: tuple[TopShare, ...] = ()
+    rule: str = ""
 
     def __post_init__(self) -> None:
         withheld = any(one.people and one.expected is None for one in self.tiers)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from connector.errors import InsufficientDataError, ModelError
-from connector.models.demand import Buyers, Window, backtest, expect
+from connector.models.demand import Buyers, expect
+from connector.models.demand_backtest import DemandBacktest, Window, backtest, with_errors
 
 BASKETS = pd.DataFrame(
     [
@@ -147,3 +148,98 @@ def test_nothing_to_go_by_is_said():
         Buyers(pd.Series([1.0], ["a"]), pd.Series([1.0], ["b"]))
     with pytest.raises(ModelError, match="0 or more"):
         Buyers(pd.Series([1.0], ["a"]), pd.Series([np.nan], ["a"]))
+
+
+SHARES = {"pans": 0.5, "seeds": 0.3, "lamps": 0.05}
+
+
+def futures(rng: np.random.Generator, n: int = 120, factor_variance: float = 0.0):
+    """People whose rates and tastes are drawn as the rule holds them to be, and what they buy next.
+
+    Rates are gamma (shape 2, 100 days), so that after x orders in 300 days those of the next 150
+    are negative binomial; each order holds a category with a chance of the person's own, beta with
+    the weight of five orders. All futures of one call share a factor of mean 1.
+    """
+    ids = pd.Index([f"p{i}" for i in range(n)], name="profile_id")
+    rate = rng.gamma(2.0, 1 / 100, n)
+    orders = rng.poisson(rate * 300) + 1
+    factor = rng.gamma(1 / factor_variance, factor_variance) if factor_variance else 1.0
+    came = rng.poisson(rate * 150 * factor)
+    rows, actual = [], {}
+    for category, share in SHARES.items():
+        own = rng.beta(5 * share, 5 * (1 - share), n)
+        # A day for each order: who held what on it is all that counts.
+        for i, k in enumerate(rng.binomial(orders, own)):
+            rows += [(ids[i], day, category) for day in range(k)]
+        actual[category] = rng.binomial(came, own)
+    actual[None] = came
+    shape, scale = 2.0 + orders - 1, 150 / 400
+    buyers = Buyers(
+        pd.Series(orders.astype(float), ids),
+        pd.Series(shape * scale, ids),
+        pd.Series(shape * (shape + 1) * scale**2, ids),
+    )
+    members = pd.DataFrame({"profile_id": ids, "segment": np.where(orders >= 6, "regular", "rare")})
+    return buyers, pd.DataFrame(rows, columns=["profile_id", "day", "category"]), members, actual
+
+
+@pytest.mark.parametrize("factor_variance", [0.0, 0.04])
+def test_four_in_five_numbers_fall_into_the_range(factor_variance):
+    rng = np.random.default_rng(11)
+    inside, below = [], []
+    for _ in range(150 if factor_variance else 50):
+        buyers, baskets, members, actual = futures(rng, factor_variance=factor_variance)
+        table = expect(buyers, baskets, members, model_variance=factor_variance)
+        of = members.set_index("profile_id")["segment"]
+        for row in table.itertuples():
+            mine = np.ones(len(of), bool) if pd.isna(row.segment) else of == row.segment
+            category = None if pd.isna(row.category) else row.category
+            n = actual[category][np.asarray(mine)].sum()
+            inside.append(row.low_80 <= n <= row.high_80)
+            below.append(n < row.low_80)
+    # Whole numbers make the range a little wider than four in five.
+    assert 0.74 < np.mean(inside) < 0.88
+    assert 0.05 < np.mean(below) < 0.15
+
+
+def test_the_variance_of_the_model_is_found_again():
+    rng = np.random.default_rng(2)
+    expected, variance, factors = 400.0, 600.0, rng.gamma(1 / 0.05, 0.05, 4_000)
+    actual = rng.normal(expected * factors, np.sqrt(variance))
+    rows = pd.DataFrame({"actual": actual, "expected": expected, "variance": variance})
+    rows = rows.assign(segment=None, category="pans", end_day=1, n_days=9, last_period=0.0)
+    assert DemandBacktest(rows).model_variance == pytest.approx(0.05, rel=0.08)
+    sure = rows.assign(actual=expected)
+    assert DemandBacktest(sure).model_variance == 0.0
+
+
+def test_errors_of_segments_are_those_of_who_was_in_them_when_the_window_began():
+    baskets, rates = simulated(n=600)
+    window = Window(399, 200)
+    before = baskets[baskets["day"] <= 399]
+    seen = before.groupby("profile_id")["day"].nunique().astype(float)
+    then = pd.DataFrame(
+        {"profile_id": seen.index, "segment": np.where(seen > 6, "regular", "rare")}
+    )
+    found = backtest(
+        baskets,
+        baskets[["profile_id", "day"]],
+        [window],
+        lambda _w: Buyers(seen, (1 - np.exp(-rates.reindex(seen.index))) * 200),
+        lambda _w: then,
+    )
+    came = baskets[baskets["day"].between(400, 599)].merge(then, on="profile_id")
+    rows = found.rows.set_index(["segment", "category"])
+    for (segment, category), n in came.groupby(["segment", "category"]).size().items():
+        row = rows.loc[(segment, category)]
+        assert row["actual"] == n
+        error = found.by_part.set_index(["segment", "category"]).loc[(segment, category), "wape"]
+        assert error == pytest.approx(abs(row["expected"] - n) / n)
+    both = found.by_part[found.by_part["segment"].notna() & found.by_part["category"].isna()]
+    assert (
+        both["actual"].sum()
+        == found.rows[found.rows["segment"].isna() & found.rows["category"].isna()]["actual"].sum()
+    )
+    shown = with_errors(expect(Buyers(seen, seen * 0 + 1), before, then), found)
+    assert shown["wape"].notna().all()
+    assert with_errors(shown.drop(columns=["wape", "wape_last_period"]), None)["wape"].isna().all()

@@ -11,9 +11,10 @@ import duckdb
 import pandas as pd
 import pytest
 
-from connector.models.demand import DemandBacktest
+from connector.models.demand_backtest import DemandBacktest
 from connector.pipeline.project import Project
 from connector.pipeline.scoring import demand
+from connector.pipeline.show.report import gather_report
 from connector.plan.document import Plan
 from tests.pipeline import modelled_shop
 from tests.pipeline.modelled_shop import AS_OF, CONFIG, Clock
@@ -30,6 +31,13 @@ TEXT = (
     'where: "lifetime_orders >= 4"',
 )
 
+PERSONAS = """\
+  personas:
+    type: cluster
+    features: [orders_365d, recency_days, revenue_365d]
+    k: 3
+"""
+
 
 @dataclass
 class Ran:
@@ -38,6 +46,7 @@ class Ran:
     plan: Plan
     run: Path
     tried: DemandBacktest
+    untried: tuple[str, ...]
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.run / f"{name}.parquet")
@@ -52,8 +61,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         with project.workspace() as workspace:
             found = project.understand(workspace)
             settings = dict(project.config.models.named())["clv"]
-            tried = demand.backtest(found.context, "clv", settings)
-        yield Ran(folder, project, plan, project.state.folder / "runs" / report.run_id, tried)
+            tried, untried = demand.backtest(
+                found.context, "clv", settings, found.scores.models["clv"], found.segments
+            )
+        yield Ran(
+            folder, project, plan, project.state.folder / "runs" / report.run_id, tried, untried
+        )
 
 
 def test_all_orders_of_a_segment_are_the_scores_of_its_members(ran: Ran) -> None:
@@ -92,7 +105,7 @@ def test_what_happened_is_counted_from_the_raw_orders(ran: Ran) -> None:
             """,
             {"end": end, "n": n_days},
         ).fetchall()
-    mine = rows[rows.end_day == end]
+    mine = rows[(rows.end_day == end) & rows.segment.isna()]
     assert {
         None if pd.isna(row.category) else row.category: row.actual for row in mine.itertuples()
     } == dict(counts)
@@ -105,3 +118,84 @@ def test_the_model_beats_the_last_period(ran: Ran) -> None:
     assert ran.tried.wape() < ran.tried.wape("last_period")
     assert abs(ran.tried.total_error()) < 0.2
     assert len(ran.tried.errors) == 9
+
+
+def test_a_segments_error_is_that_of_who_was_in_it_when_the_window_began(ran: Ran) -> None:
+    """``ready`` is four orders or more: counted from the raw orders as of then."""
+    rows = ran.tried.rows
+    end, n_days = int(rows.end_day.max()), int(rows.n_days.iloc[0])
+    with duckdb.connect(str(ran.folder / "shop.duckdb"), read_only=True) as con:
+        con.execute("SET TimeZone = 'Europe/Berlin'")
+        counts = con.execute(
+            """
+            WITH days AS (
+                SELECT o.customer_id, o.id, o.ordered_at::DATE - DATE '1970-01-01' AS day,
+                    p.category
+                FROM orders o JOIN items i ON i.order_id = o.id JOIN products p
+                    ON p.id = i.product_id
+            ), ready AS (
+                SELECT customer_id FROM days WHERE day <= $end
+                GROUP BY 1 HAVING count(DISTINCT id) >= 4
+            )
+            SELECT d.category, count(DISTINCT (d.customer_id, d.day))
+            FROM days d JOIN ready USING (customer_id)
+            WHERE d.day > $end AND d.day <= $end + $n GROUP BY ROLLUP (d.category)
+            """,
+            {"end": end, "n": n_days},
+        ).fetchall()
+    mine = rows[(rows.end_day == end) & (rows.segment == "ready")]
+    found = {
+        None if pd.isna(one.category) else one.category: one.actual for one in mine.itertuples()
+    }
+    assert found == dict(counts)
+    assert ran.untried == ()
+    assert {*rows.segment.dropna()} == {"ready", "cold", "valuable"}
+
+
+def test_ranges_and_errors_are_published_beside_the_numbers(ran: Ran) -> None:
+    table = ran.table("demand")
+    assert (table.low_80 <= table.expected_orders).all()
+    assert (table.expected_orders <= table.high_80).all()
+    everybody = table[table.segment.isna() & table.category.notna()].set_index("category")
+    errors = ran.tried.errors.set_index("category")
+    for name in ("wape", "wape_last_period"):
+        assert everybody[name].sort_index().tolist() == errors[name].sort_index().tolist()
+    ready = table[(table.segment == "ready") & table.category.isna()]
+    row = ran.tried.rows
+    row = row[(row.segment == "ready") & row.category.isna()]
+    assert ready.wape.tolist() == [
+        pytest.approx(abs(row.expected - row.actual).sum() / row.actual.sum())
+    ]
+
+
+def test_a_segment_that_reads_other_models_has_no_error_of_its_own(tmp_path: Path) -> None:
+    modelled_shop.build(tmp_path, n=300)
+    text = TEXT.replace("models:\n", "models:\n" + PERSONAS).replace(
+        'where: "recency_days > 180"', """where: "personas.distance < 2\""""
+    )
+    with (
+        modelled_shop.open_project(tmp_path, Clock(), text=text) as project,
+        project.workspace() as workspace,
+    ):
+        found = project.understand(workspace)
+        settings = dict(project.config.models.named())["clv"]
+        tried, untried = demand.backtest(
+            found.context, "clv", settings, found.scores.models["clv"], found.segments
+        )
+    assert untried == ("cold",)
+    assert "cold" not in set(tried.rows.segment)
+
+
+def test_the_report_shows_what_is_published(ran: Ran) -> None:
+    (summary,) = gather_report(ran.project).demand
+    table = ran.table("demand")
+    table = table.astype(object).where(table.notna(), None)
+    shown = [summary.total, *summary.categories, *summary.segments]
+    whole = table[table.category.isnull() | table.segment.isnull()]
+    assert len(shown) == len(whole)
+    total = whole[whole.category.isnull() & whole.segment.isnull()].iloc[0]
+    assert summary.total.expected == pytest.approx(total.expected_orders)
+    assert summary.total.low == total.low_80
+    assert summary.total.error == pytest.approx(total.wape)
+    assert (summary.first_day, summary.last_day) == (total.first_day, total.last_day)
+    assert [one.name for one in summary.segments] == ["ready", "cold", "valuable"]

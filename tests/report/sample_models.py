@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
 from connector.report.data import ReportData
+from connector.report.demand import DemandRow, DemandSummary
 from connector.report.lifetime import TierRow, TopShare, TrialRow, ValueBin, ValueSummary
 from connector.report.migration import FlowRow, MigrationSummary, PlaceRow
 from connector.report.models import (
@@ -171,6 +172,24 @@ def value() -> ValueSummary:
     )
 
 
+def demand() -> DemandSummary:
+    return DemandSummary(
+        model="clv_365d",
+        first_day=date(2026, 4, 7),
+        last_day=date(2027, 4, 6),
+        total=DemandRow("everybody", 12_200, 6_870.4, 6_204.0, 7_551.0, 0.083, 0.41),
+        categories=(
+            DemandRow("lamps", 12_200, 3_111.0, 2_790.0, 3_444.0, 0.12, 0.36),
+            DemandRow(HOSTILE, 12_200, 0.4, 0.0, 1.0, None, None),
+        ),
+        segments=(
+            DemandRow("win_back", 1_290, 87.0, 71.0, 104.0, 0.191, 0.74),
+            DemandRow("tiny", 7, 5.5, 3.0, 8.0, 0.5, 0.5),
+        ),
+        untried=("ready_to_buy",),
+    )
+
+
 def trends() -> tuple[SegmentTrend, ...]:
     points = tuple(
         TrendPoint(FITTED - timedelta(days=7 * (5 - i)), 900 + 40 * i, 70 + i, 30 + 3 * i)
@@ -209,6 +228,7 @@ def with_models() -> ReportData:
         personas=(personas(),),
         affinity=(affinity(),),
         lifetime=(value(),),
+        demand=(demand(),),
         trends=trends(),
         migrations=(migration(),),
     )

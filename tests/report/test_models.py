@@ -18,7 +18,7 @@ from connector.report.model_words import figure, found_on, gate
 from tests.report import sample, sample_models
 from tests.report.page import Node, parse
 
-SECTIONS = ("models", "personas", "affinity", "value", "migration")
+SECTIONS = ("models", "personas", "affinity", "value", "demand", "migration")
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +216,22 @@ def test_the_value_of_a_small_tier_is_not_to_be_had_by_subtraction() -> None:
     assert "not shown: fewer than 10 people" in text
     assert "6,000" not in text
     assert "1,000 EUR" not in text.replace("\u00a0", " ")
+
+
+def test_orders_to_expect_stand_beside_their_range_and_their_past_error(page: Node) -> None:
+    text = section(page, "demand").text.replace("\u00a0", " ")
+    for told in ("6,204 to 7,551", "8.3 %", "41 %", "71 to 104", "19 %", "2,790 to 3,444"):
+        assert told in text
+    # A row of few people keeps nothing but their number.
+    tiny = sample_models.demand().segments[1]
+    assert (tiny.people, tiny.expected, tiny.low, tiny.high, tiny.error) == (7, *[None] * 4)
+    assert "Not tried on the past, for they read scores of other models: ready_to_buy." in text
+
+
+def test_a_rule_in_place_of_a_value_model_is_called_one() -> None:
+    summary = dataclasses.replace(sample_models.value(), rule="A rule stands in: 3 customers.")
+    html = render_html(dataclasses.replace(sample.sample(), lifetime=(summary,)))
+    assert "No model.</strong> A rule stands in: 3 customers." in html
 
 
 def test_a_trend_draws_joins_up_and_leaves_down() -> None:

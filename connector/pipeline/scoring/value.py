@@ -46,6 +46,7 @@ from connector.pipeline.scoring.value_trials import (
     spec_of,
     tree_features,
     try_contenders,
+    values_of,
 )
 from connector.report import model_words
 
@@ -211,14 +212,7 @@ def _score(
     transactions = read_transactions(context, name, settings)
     last_day = observed_to(context)
     customers = observe(transactions, last_day)
-    if isinstance(scores.model, model.ClvModel):
-        values = scores.model.predict(customers.histories, customers.mean_value)
-    else:
-        features = scores.model.trees.features
-        values = scores.model.predict(
-            feature_matrix(context, features, transactions, customers, context.as_of),
-            customers.histories,
-        )
+    values = values_of(context, scores, transactions, customers)
     index = pd.Index(transactions.ids[customers.index], name="profile_id")
     table = scores.table(values, index, EPOCH + timedelta(days=last_day))
     load_frame(context.warehouse, output, table.add_prefix(f"{name}."))

@@ -16,10 +16,11 @@ from connector.models.clv.backtest import Accuracy, Choice, Target, Window
 from connector.models.clv.histories import Floats
 from connector.models.clv.model import ClvSpec
 from connector.models.clv.purchase_fit import Family
+from connector.models.clv.scores import ValueScores
 from connector.models.clv.transactions import Customers, Transactions, observe, outcome
-from connector.models.clv.value import Horizon, Tier
+from connector.models.clv.value import Horizon, LifetimeValues, Tier
 from connector.pipeline.scoring.context import ScoringContext
-from connector.pipeline.scoring.transactions import EPOCH
+from connector.pipeline.scoring.transactions import EPOCH, observed_to
 
 LAST_YEAR, ZERO = "last_365d_value", "zero"
 BASELINES = (LAST_YEAR, ZERO)
@@ -205,3 +206,15 @@ def spec_of(name: str, settings: Settings, family: Family) -> ClvSpec:
         family=family,
         tiers=tuple(Tier(tier, share) for tier, share in settings.tiers.items()),
     )
+
+
+def values_of(
+    context: ScoringContext, scores: ValueScores, transactions: Transactions, customers: Customers
+) -> LifetimeValues:
+    """What a fitted model says of customers, as of the end of their observation."""
+    if isinstance(scores.model, model.ClvModel):
+        return scores.model.predict(customers.histories, customers.mean_value)
+    today = customers.end_day == observed_to(context)
+    at = context.as_of if today else instant_of(context, customers.end_day + 1)
+    matrix = feature_matrix(context, scores.model.trees.features, transactions, customers, at)
+    return scores.model.predict(matrix, customers.histories)

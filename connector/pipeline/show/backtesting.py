@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +14,7 @@ from connector.errors import ConfigError, InsufficientDataError
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
+    from connector.pipeline.understand.act import Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,23 @@ class WindowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DemandPart:
+    """How well the orders of one category, or of one segment, were foretold.
+
+    Attributes:
+        name: Of the category or the segment.
+        actual: Orders that came, of all windows.
+        wape: Absolute errors over them; None where none came.
+        wape_last_period: The same for as many as in the last period of equal length.
+    """
+
+    name: str
+    actual: float
+    wape: float | None
+    wape_last_period: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class DemandResult:
     """How well orders by category were foretold in the same windows.
 
@@ -59,6 +78,9 @@ class DemandResult:
         wape_last_period: The same for as many as in the last period of equal length.
         total_error: Orders foretold over those that came, minus 1.
         worst: The busy category that was foretold worst.
+        categories: Of everybody, busiest first.
+        segments: All orders of the people who would have been in each, as in the file.
+        untried: Segments that nobody can form in the past, as they read other models' scores.
     """
 
     n_categories: int
@@ -66,6 +88,9 @@ class DemandResult:
     wape_last_period: float
     total_error: float
     worst: str
+    categories: tuple[DemandPart, ...] = ()
+    segments: tuple[DemandPart, ...] = ()
+    untried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +155,17 @@ def backtest_clv(
     with project.workspace() as warehouse:
         found = project.understand(warehouse, as_of=as_of)
         return tuple(
-            _tried(found.context, name, settings)
+            _tried(found, name, settings)
             for name, settings in known.items()
             if model in (None, name)
         )
 
 
-def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa: ANN401 - of a run
+def _tried(run: Understanding, name: str, settings: ClvModel) -> ClvBacktest:
     from connector.pipeline.scoring import transactions as orders
     from connector.pipeline.scoring import value_trials as trials
 
+    context = run.context
     transactions = orders.read_transactions(context, name, settings)
     last_day = orders.observed_to(context)
     windows = trials.holdouts(transactions, settings, last_day)
@@ -174,23 +200,44 @@ def _tried(context: Any, name: str, settings: ClvModel) -> ClvBacktest:  # noqa:
         choice.name,
         why,
         {**choice.refusals, **untried},
-        _demand(context, name, settings),
+        _demand(run, name, settings, choice.name or trials.least_wrong(found)),
     )
 
 
-def _demand(context: Any, name: str, settings: ClvModel) -> DemandResult | None:  # noqa: ANN401
+def _demand(
+    run: Understanding, name: str, settings: ClvModel, algorithm: str
+) -> DemandResult | None:
     from connector.pipeline.scoring import demand
 
+    scores: Any = run.scores.models.get(name)
     try:
-        tried = demand.backtest(context, name, settings)
+        tried, untried = demand.backtest(
+            run.context, name, settings, scores, run.segments, algorithm=algorithm
+        )
     except InsufficientDataError:
         return None
     errors = tried.errors
     busy = errors[errors["actual"] >= errors["actual"].median()]
+    parts = tried.by_part
+    whole = parts[parts["segment"].notna() & parts["category"].isna()].set_index("segment")
     return DemandResult(
         n_categories=len(errors),
         wape=tried.wape(),
         wape_last_period=tried.wape("last_period"),
         total_error=tried.total_error(),
         worst=str(busy.sort_values(["wape", "category"])["category"].iloc[-1]),
+        categories=tuple(_part(row["category"], row) for row in errors.to_dict("records")),
+        segments=tuple(
+            _part(segment.name, whole.loc[segment.name].to_dict())
+            for segment in run.segments
+            if segment.name in whole.index
+        ),
+        untried=untried,
+    )
+
+
+def _part(name: str, row: Mapping[Any, Any]) -> DemandPart:
+    errors = (float(row[column]) for column in ("wape", "wape_last_period"))
+    return DemandPart(
+        name, float(row["actual"]), *(None if math.isnan(one) else one for one in errors)
     )

@@ -4,8 +4,9 @@ Each run writes ``state/runs/<run_id>/``: ``summary.json`` (segments, RFM grid, 
 header, what was delivered), ``scores.parquet`` (features and scores under profile ids),
 ``memberships.parquet`` (segments with reasons, and arms), ``models.json`` (the card of every model)
 and ``segments.json`` (sizes, joins, leaves and who moved since the run before, so that trends can
-be drawn); ``demand.parquet`` (orders to expect by segment and category) where a value model and
-order lines tell them. They are computed with the plan and published when it is applied.
+be drawn); ``demand.parquet`` (orders to expect by segment and category, with an 80 % range and
+the error of such numbers in the past) where a value model and order lines tell them. They are
+computed with the plan and published when it is applied.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from connector.plan.document import Plan
 
 if TYPE_CHECKING:
     from connector.pipeline.activate.applying import ApplyReport
+    from connector.pipeline.scoring.demand import Demand
     from connector.pipeline.understand.act import Understanding
     from connector.state.journal import Journal
 
@@ -133,7 +135,22 @@ def write_published(found: Understanding, plan: Plan, shown: Shown) -> None:
 
 def _write_demand(found: Understanding, folder: Path) -> None:
     """Write orders to expect by segment and category, where a value model and lines tell them."""
-    config, tables = found.context.config, []
+    tables = [
+        pa.Table.from_pandas(one.table, preserve_index=False)
+        for one in demands(found).values()
+        if len(one.table)
+    ]
+    if tables:
+        pq.write_table(
+            pa.concat_tables(tables, promote_options="permissive"),
+            folder / "demand.parquet",
+            compression="zstd",
+        )
+
+
+def demands(found: Understanding) -> dict[str, Demand]:
+    """Value model -> orders to expect, with the errors of the backtest."""
+    config, made = found.context.config, {}
     for name, settings in config.models.named():
         if isinstance(settings, ClvModel) and name in found.scores.models:
             # Imported here: it takes scikit-learn along, which is loaded for models alone.
@@ -143,12 +160,10 @@ def _write_demand(found: Understanding, folder: Path) -> None:
                 "SELECT profile_id, segment FROM segment_members"
             ).to_arrow_table()
             scores: Any = found.scores.models[name]
-            tables.append(
-                demand.forecast(found.context, name, settings, members.to_pandas(), scores)
+            made[name] = demand.forecast(
+                found.context, name, settings, members.to_pandas(), scores, found.segments
             )
-    made = [pa.Table.from_pandas(one, preserve_index=False) for one in tables if len(one)]
-    if made:
-        pq.write_table(pa.concat_tables(made), folder / "demand.parquet", compression="zstd")
+    return made
 
 
 def describe(found: Understanding) -> dict[str, Any]:

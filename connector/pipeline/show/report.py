@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from connector.pipeline.activate.waiting import waiting_plan
 from connector.pipeline.prove.measure import measure
-from connector.pipeline.show import publish, report_models, report_rows, report_time, report_value
+from connector.pipeline.show import (
+    publish,
+    report_demand,
+    report_models,
+    report_rows,
+    report_time,
+    report_value,
+)
 from connector.report.data import ReportData
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 
@@ -38,6 +45,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
             "personas": report_models.personas(found),
             "affinity": report_models.affinity(found),
             "lifetime": report_value.lifetime(found),
+            "demand": report_demand.demand(found),
             "trends": (trends := report_time.trends(project, found, runs)),
             "migrations": report_time.migrations(project, found),
         }

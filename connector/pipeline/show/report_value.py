@@ -69,6 +69,7 @@ def _lifetime(found: Understanding, name: str, scores: Any) -> rows.ValueSummary
         n_windows=len(inner.trials[0].windows) if inner.trials else 0,
         bins=tuple(bins(worth)),
         top=tuple(top_shares(worth)),
+        rule=scores.card.rule,
     )
 
 
@@ -158,6 +159,6 @@ def _trials(card: ModelCard) -> Iterator[rows.TrialRow]:
             is_chosen=name == card.algorithm,
             mae=found["mae"],
             rmse=found["rmse"],
-            bias=found["total_error"],
+            bias=found.get("total_error"),
             correlation=found["correlation"],
         )
