@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from connector.errors import InsufficientDataError
 from connector.lift import money
 from connector.lift.estimate import Methods, estimate
+from connector.lift.inputs import Costs, Inputs
 from connector.lift.intervals import Interval, incremental_total
 from connector.lift.joint import JointMoments
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.lift.result import Money, OpenInterval
 from connector.lift.sequential import Critical
-from connector.lift.units import Costs, Inputs
 
 HIDDEN = "LL_"
 """How the names of metrics begin that the account needs and nobody asked for: no name of a file
@@ -142,6 +142,16 @@ def account(
         cost_per_order=_per_order(ratios[ORDERS_]),
         margin_note=margin_note,
     )
+
+
+def margin_note(inputs: Inputs) -> str:
+    """How margin is reckoned, or why it is not known."""
+    if not inputs.margin_is_known:
+        return (
+            "Margin is not known: map `margin` in tables.orders.columns, or `unit_cost` in "
+            "tables.order_items.columns."
+        )
+    return f"Margin is {inputs.margin_note}, after what the campaign cost."
 
 
 def _total(

@@ -15,7 +15,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -25,32 +25,22 @@ from connector.domain import Arm
 from connector.errors import ConfigError, LedgerError, ModelError
 from connector.lift import account as accounting
 from connector.lift import people, sensitivity
-from connector.lift.compare import (
-    Draft,
-    MeasurementSpec,
-    Other,
-    Question,
-    Side,
-    compare,
-    conclude,
-)
+from connector.lift.campaign import CampaignSpec
+from connector.lift.compare import compare
+from connector.lift.conclude import conclude
 from connector.lift.health import Gate, SampleRatio
+from connector.lift.inputs import ORDERS_ONLY, Inputs, companion_names, units_relation
 from connector.lift.looks import Plan
 from connector.lift.metrics import ORDERS, MetricKind, MetricSpec, by_window
 from connector.lift.moments import Cell
 from connector.lift.outcome import outcome_of
 from connector.lift.people import CampaignPeople, Counted, IntendedShares
+from connector.lift.question import Draft, Other, Question, Side
 from connector.lift.result import ArmSummary, CampaignLift, HealthFinding
+from connector.lift.rules import MeasurementSpec
 from connector.lift.scan import Measured, scan
-from connector.lift.units import (
-    ORDERS_ONLY,
-    Costs,
-    Inputs,
-    companion_names,
-    repeated_people_sql,
-    units_relation,
-    units_sql,
-)
+from connector.lift.units import units_sql
+from connector.lift.windows import repeated_people_sql
 
 if TYPE_CHECKING:
     from connector.lift.joint import JointMoments
@@ -74,46 +64,6 @@ COMPARISONS = {
     Arm.BUSINESS_AS_USUAL: "segmented against non-segmented",
 }
 """What each comparison says, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignSpec:
-    """What is to be measured of one campaign, or of the global holdout.
-
-    Attributes:
-        campaign: Its name in the assignments.
-        metrics: What is measured; the first is the goal.
-        shares: Intended shares of every epoch and configuration version so far.
-        cost_per_person: Money spent on each treated person; None where it is not known.
-        cost_per_redemption: Money spent on each order of a treated person that used the offer; None
-            where that costs nothing.
-        redemption_is_known: Whether orders tell which used the offer.
-        ends_at: The registered instant of the last look; None: it runs on.
-        end_note: What must be said of the end.
-        is_whole: Whether it is the global holdout, which is no campaign among others.
-    """
-
-    campaign: str
-    metrics: tuple[MetricSpec, ...]
-    shares: tuple[IntendedShares, ...]
-    cost_per_person: float | None = None
-    cost_per_redemption: float | None = None
-    redemption_is_known: bool = True
-    ends_at: datetime | None = None
-    end_note: str = ""
-    is_whole: bool = False
-
-    @property
-    def costs(self) -> Costs:
-        """What people cost, for the statement."""
-        return Costs(
-            self.cost_per_person or 0.0, self.cost_per_redemption or 0.0, self.redemption_is_known
-        )
-
-    @property
-    def has_costs(self) -> bool:
-        """Whether any cost is known."""
-        return self.cost_per_person is not None or bool(self.cost_per_redemption)
 
 
 def analyse(
@@ -346,7 +296,7 @@ class _Study:
                 spec.costs,
                 self.rules.methods,
                 has_costs=spec.has_costs,
-                margin_note=_margin_note(self.inputs),
+                margin_note=accounting.margin_note(self.inputs),
             )
         return compare(
             asked,
@@ -447,12 +397,3 @@ def _fixed_cost(spec: CampaignSpec, treatment: Side) -> float | None:
         return None
     n = 0 if treatment.measured is None else treatment.measured.total.n
     return spec.cost_per_person * n
-
-
-def _margin_note(inputs: Inputs) -> str:
-    if not inputs.margin_is_known:
-        return (
-            "Margin is not known: map `margin` in tables.orders.columns, or `unit_cost` in "
-            "tables.order_items.columns."
-        )
-    return f"Margin is {inputs.margin_note}, after what the campaign cost."

@@ -19,9 +19,10 @@ from connector.lift.health import (
     gate_ratios,
     sample_ratio,
 )
+from connector.lift.inputs import ORDERS_ONLY, Inputs
 from connector.lift.metrics import ASSIGNMENTS
 from connector.lift.result import HealthFinding
-from connector.lift.units import ORDERS_ONLY, Inputs, people_sql
+from connector.lift.windows import people_sql
 from connector.numbers import percent
 from connector.warehouse.render import literal
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from connector.lift.inputs import LOOK, companion
 from connector.lift.joint import JointMoments, merge_all_joint
 from connector.lift.moments import ArmMoments, Cell
-from connector.lift.units import LOOK, companion
 from connector.warehouse.render import literal, quote
 
 if TYPE_CHECKING:

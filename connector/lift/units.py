@@ -14,13 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 
 from sqlglot import exp
 
 from connector.domain import Arm
 from connector.errors import ConfigError
+from connector.lift.inputs import (
+    CLASSES,
+    LOOK,
+    ORDERS_ONLY,
+    SCORES,
+    WITHDRAWALS,
+    Inputs,
+    columns_of,
+    companion,
+)
 from connector.lift.metrics import (
     ASSIGNMENTS,
     EVENTS,
@@ -33,23 +43,10 @@ from connector.lift.metrics import (
     PersonColumn,
     Source,
 )
-from connector.tables import MONEY
+from connector.lift.windows import closing_sql, names_sql, window_end_sql
 from connector.warehouse.dialect import Expression
 from connector.warehouse.grammar import Liftline
 from connector.warehouse.render import literal, quote
-
-WITHDRAWALS = "lift_withdrawals"
-"""Relation of people who withdrew consent to e-mail: ``profile_id, at``."""
-
-SCORES = "lift_scores"
-"""Relation of published scores: ``profile_id, score, at, value``."""
-
-CLASSES = "lift_classes"
-"""Relation of what people were when they were assigned: ``campaign, epoch, profile_id`` and one
-text column for each dimension."""
-
-LOOK = "look"
-"""Column of the Monday of the week in which a person's window ends."""
 
 AFTER, BEFORE = "a", "b"
 """Prefixes of a person's sums: over the window, and over the time before the assignment."""
@@ -65,95 +62,6 @@ RELATIONS: Mapping[Source, tuple[str, str]] = MappingProxyType(
 
 _PIECES = "CASE WHEN is_return THEN -abs(quantity) ELSE quantity END"
 """Pieces of a line; those that come back are taken off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a campaign costs, in the shop's currency.
-
-    Attributes:
-        contact: For each person treated.
-        redemption: For each order of a treated person that used the offer.
-        redemption_is_known: Whether orders tell it (a discount is mapped).
-    """
-
-    contact: float = 0.0
-    redemption: float = 0.0
-    redemption_is_known: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What there is to read beside assignments and orders.
-
-    Attributes:
-        items: Columns of order lines with their types; empty: none are mapped.
-        events: Likewise of events.
-        has_withdrawals: Whether :data:`WITHDRAWALS` is there.
-        has_scores: Whether :data:`SCORES` is there.
-        margin_is_known: Whether orders tell their margin.
-        margin_note: How they tell it.
-        costs: Campaign -> what it costs.
-        covariate_days: How long before the assignment the covariate reaches; 0: none is made.
-        closes: Campaign -> the instant at which its account is closed: nobody is counted whose
-            window ends later. Where windows differ, of the goal's; a longer window closes as much
-            later.
-        goal_days: Campaign -> length of its goal's window.
-        dimensions: Columns of :data:`CLASSES`; empty: nobody is classed.
-    """
-
-    items: Mapping[str, str] = field(default_factory=dict)
-    events: Mapping[str, str] = field(default_factory=dict)
-    has_withdrawals: bool = False
-    has_scores: bool = False
-    margin_is_known: bool = False
-    margin_note: str = ""
-    costs: Mapping[str, Costs] = field(default_factory=dict)
-    covariate_days: int = 0
-    closes: Mapping[str, datetime] = field(default_factory=dict)
-    goal_days: Mapping[str, int] = field(default_factory=dict)
-    dimensions: tuple[str, ...] = ()
-
-    def closing(self, window_days: int) -> dict[str, datetime]:
-        """Campaign -> the instant at which the account of one window length is closed."""
-        return {
-            name: at + timedelta(days=window_days - self.goal_days.get(name, window_days))
-            for name, at in self.closes.items()
-        }
-
-
-ORDERS_ONLY = Inputs()
-"""Nothing but assignments and orders."""
-
-
-def units_relation(window_days: int) -> str:
-    """Name of the relation that holds the outcomes of one window length."""
-    return f"lift_units_{window_days}d"
-
-
-def companion(metric: str) -> str:
-    """Name of the column that goes with a metric: its covariate, or a ratio's denominator."""
-    return f"{metric}.x"
-
-
-def has_companion(metric: MetricSpec, covariate_days: int) -> bool:
-    """Whether a metric has a second column."""
-    return metric.kind is MetricKind.RATIO or (metric.has_covariate and covariate_days > 0)
-
-
-def companion_names(metrics: Iterable[MetricSpec], covariate_days: int) -> list[str]:
-    """Names of the metrics that have a second column."""
-    return [metric.name for metric in metrics if has_companion(metric, covariate_days)]
-
-
-def columns_of(source: Source, order_columns: Mapping[str, str], inputs: Inputs) -> dict[str, str]:
-    """Columns that an expression over a source may name, with their types."""
-    if source is Source.ORDERS:
-        known = dict(order_columns)
-        if inputs.items:
-            known["item_cost"] = MONEY
-        return {**known, "offer_cost": MONEY}
-    return dict(inputs.items if source is Source.ORDER_ITEMS else inputs.events)
 
 
 def units_sql(
@@ -235,6 +143,11 @@ class _Statement:
     @property
     def _times(self) -> tuple[str, ...]:
         return (AFTER, BEFORE) if self.inputs.covariate_days else (AFTER,)
+
+    @property
+    def _takes_withdrawals(self) -> bool:
+        """Whether withdrawn consents are counted among the events."""
+        return self.inputs.has_withdrawals and "unsubscribes" in self.sums.get(Source.EVENTS, {})
 
     # -------------------------------------------------------------- metrics
     def _outcome(self, metric: MetricSpec) -> list[str]:
@@ -323,7 +236,7 @@ class _Statement:
     # -------------------------------------------------------------- steps
     def _people(self, campaigns: Sequence[str]) -> str:
         """Everybody whose window has closed, with the costs of the campaign and the classes."""
-        ends, inputs = _window_end(self.window_days, "p."), self.inputs
+        ends, inputs = window_end_sql(self.window_days, "p."), self.inputs
         columns = ["campaign", "epoch", "arm", "profile_id", "first_eligible_at"]
         picked = [f"p.{column} AS {column}" for column in columns]
         picked += [f"{ends} AS window_ends_at", f"week_start({ends}) AS {LOOK}"]
@@ -346,8 +259,8 @@ class _Statement:
             )
         return (
             f"SELECT {', '.join(picked)} FROM {ASSIGNMENTS} AS p{join} "
-            f"WHERE p.campaign IN ({_names(campaigns)}) "
-            f"AND {ends} <= {_closing(self.as_of, inputs.closing(self.window_days), 'p.')}"
+            f"WHERE p.campaign IN ({names_sql(campaigns)}) "
+            f"AND {ends} <= {closing_sql(self.as_of, inputs.closing(self.window_days), 'p.')}"
         )
 
     def _gathered(self, source: Source, wanted: Mapping[str, str]) -> list[str]:
@@ -360,6 +273,15 @@ class _Statement:
         if "offer_cost" in self.reads[source]:
             redeemed = "NOT r.is_return AND r.ll_discount > 0"
             picked.append(f"CASE WHEN {redeemed} THEN p.redemption_cost ELSE 0 END AS offer_cost")
+        if source is Source.EVENTS and self._takes_withdrawals:
+            # A withdrawn consent is no event but for one count.
+            picked.append("r.ll_withdrawn AS ll_withdrawn")
+            wanted = {
+                name: row
+                if name == "unsubscribes"
+                else f"CASE WHEN ll_withdrawn = 1 THEN 0 ELSE {row} END"
+                for name, row in wanted.items()
+            }
         steps.append(
             f"{met} AS (SELECT p.campaign AS campaign, p.epoch AS epoch, p.profile_id AS profile_id"
             ", CASE WHEN r.ll_at >= p.first_eligible_at THEN 1 ELSE 0 END AS ll_after"
@@ -434,10 +356,10 @@ class _Statement:
                 # Of a long table of page views, none is needed here.
                 only = f" AND o.meaning IN ({', '.join(map(literal, meanings))})"
             parts.append(
-                f"SELECT o.profile_id AS profile_id, o.{time} AS ll_at{picked}"
+                f"SELECT o.profile_id AS profile_id, o.{time} AS ll_at, 0 AS ll_withdrawn{picked}"
                 f" FROM {relation} AS o WHERE {before}{only}"
             )
-        if self.inputs.has_withdrawals and "unsubscribes" in counted:
+        if self._takes_withdrawals:
             empty = "".join(
                 f", {literal(UNSUBSCRIBE)} AS meaning"
                 if c == "meaning"
@@ -445,7 +367,7 @@ class _Statement:
                 for c in reads
             )
             parts.append(
-                f"SELECT w.profile_id AS profile_id, w.at AS ll_at{empty}"
+                f"SELECT w.profile_id AS profile_id, w.at AS ll_at, 1 AS ll_withdrawn{empty}"
                 f" FROM {WITHDRAWALS} AS w WHERE w.at < {literal(self.as_of)}"
             )
         return " UNION ALL ".join(parts)
@@ -471,52 +393,6 @@ class _Statement:
             f" profile_id, {changes} FROM score_met AS s WHERE s.ll_rank = 1"
             " GROUP BY s.campaign, s.epoch, s.profile_id)",
         ]
-
-
-def look_at(monday: datetime, as_of: datetime) -> datetime:
-    """When a look is taken of those whose windows ended in a week: at its end, or now."""
-    return min(monday + timedelta(days=7), as_of)
-
-
-def people_sql(
-    windows: Sequence[int],
-    *,
-    as_of: datetime,
-    campaigns: Sequence[str],
-    inputs: Inputs = ORDERS_ONLY,
-) -> str:
-    """SQL that counts the people assigned by ``as_of``, and of them those with closed windows.
-
-    Args:
-        windows: Window lengths in days.
-        as_of: Aware; the instant of the analysis.
-        campaigns: Which campaigns to read; at least one.
-        inputs: Tells when accounts are closed.
-
-    Returns:
-        House-dialect SQL with one row per campaign, epoch, configuration version and arm:
-        ``campaign, epoch, config_version, arm, n`` and one count of closed windows for each length,
-        in the order given.
-    """
-    counts = "".join(
-        f", sum(CASE WHEN {_window_end(days)} <= {_closing(as_of, inputs.closing(days), '')}"
-        f" THEN 1 ELSE 0 END) AS closed_{i}"
-        for i, days in enumerate(windows)
-    )
-    return (
-        f"SELECT campaign, epoch, config_version, arm, count(*) AS n{counts} FROM {ASSIGNMENTS} "
-        f"WHERE campaign IN ({_names(campaigns)}) AND first_eligible_at <= {literal(as_of)} "
-        "GROUP BY campaign, epoch, config_version, arm"
-    )
-
-
-def repeated_people_sql(campaigns: Sequence[str]) -> str:
-    """SQL that counts who is assigned more than once in a campaign and epoch: must be nobody."""
-    return (
-        "SELECT count(*) FROM (SELECT campaign, epoch, profile_id FROM "
-        f"{ASSIGNMENTS} WHERE campaign IN ({_names(campaigns)}) "
-        "GROUP BY campaign, epoch, profile_id HAVING count(*) > 1) AS repeated"
-    )
 
 
 def _over(expression: Expression, when: str) -> str:
@@ -572,25 +448,3 @@ def _by_campaign(costs: Mapping[str, float]) -> str:
         return "CAST(0 AS DOUBLE)"
     treated = f"p.arm = {literal(Arm.TREATMENT.value)}"
     return f"CAST(CASE WHEN NOT ({treated}) THEN 0{cases} ELSE 0 END AS DOUBLE)"
-
-
-def _closing(as_of: datetime, closes: Mapping[str, datetime], alias: str) -> str:
-    """By when windows must have ended to be counted."""
-    earlier = {name: at for name, at in closes.items() if at < as_of}
-    if not earlier:
-        return literal(as_of)
-    cases = " ".join(
-        f"WHEN {alias}campaign = {literal(name)} THEN {literal(at)}"
-        for name, at in sorted(earlier.items())
-    )
-    return f"CASE {cases} ELSE {literal(as_of)} END"
-
-
-def _window_end(days: int, alias: str = "") -> str:
-    """When a person's window ends."""
-    return f"add_days({alias}first_eligible_at, {days})"
-
-
-def _names(campaigns: Sequence[str]) -> str:
-    """Campaign names as a list of literals."""
-    return ", ".join(literal(campaign) for campaign in sorted(set(campaigns)))

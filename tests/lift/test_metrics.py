@@ -10,7 +10,8 @@ import pytest
 
 from connector.errors import ConfigError
 from connector.lift.metrics import MetricKind, MetricSpec, by_window
-from connector.lift.units import people_sql, repeated_people_sql, units_sql
+from connector.lift.units import units_sql
+from connector.lift.windows import people_sql, repeated_people_sql
 from connector.warehouse.macros import ENGINES
 from connector.warehouse.render import render
 from tests.lift.shop import START, Assigned, Order, day, load

@@ -11,11 +11,11 @@ from connector.config import Config
 from connector.domain import Arm
 from connector.lift.analysis import HOLDOUT_ARMS, CampaignSpec, MeasurementSpec, analyse
 from connector.lift.estimate import MeanMethod, ShareMethod
+from connector.lift.inputs import Inputs
 from connector.lift.metrics import EVENTS, ITEMS, MetricSpec
 from connector.lift.people import Counted, IntendedShares
 from connector.lift.result import CampaignLift
 from connector.lift.sequential import Design
-from connector.lift.units import Inputs
 from connector.lift.verdict import Thresholds
 from connector.pipeline import specs
 from connector.pipeline.prove import gates, outcomes

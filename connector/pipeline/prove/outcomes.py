@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connector.config import Config
+from connector.lift.inputs import CLASSES, SCORES, WITHDRAWALS
 from connector.lift.metrics import ASSIGNMENTS, MetricKind, MetricSpec
 from connector.lift.sensitivity import MERGED
-from connector.lift.units import CLASSES, SCORES, WITHDRAWALS
 from connector.pipeline import specs
 from connector.profiles.spec import PersonKey
 from connector.state.database import parse_utc
