@@ -268,9 +268,9 @@ class _Study:
         )
         if mixed is not None:
             findings.append(mixed)
-        planned = sum(
-            self.people.planned.get((spec.campaign, epoch, one), 0) for one in (Arm.TREATMENT, arm)
-        )
+        intake, ends_at = self.people.intake.get((spec.campaign, epoch)), self._ends(spec, metric)
+        both = (Arm.TREATMENT, arm)
+        planned = 1 if intake is None else intake.planned(both, metric.window_days, ends_at)
         asked = Question(
             campaign=spec.campaign,
             epoch=epoch,
@@ -278,7 +278,7 @@ class _Study:
             is_goal=metric == spec.metrics[0],
             as_of=self.as_of,
             comparison=COMPARISONS[arm],
-            plan=Plan(max(planned, 1), self._ends(spec, metric), spec.end_note),
+            plan=Plan(planned, ends_at, spec.end_note),
             health=tuple(findings),
             srm_p=None if split is None else split.p_value,
             distrust=_distrust(findings, metric, treatment, holdout),

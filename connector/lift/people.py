@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,13 @@ from connector.warehouse.render import literal
 
 if TYPE_CHECKING:
     from connector.ports import Warehouse
+
+
+WEEK_DAYS = 7
+"""Days whose intake tells how many more will come."""
+
+ENDLESS_DAYS = 90
+"""Days of intake that a programme without an end is planned with: a quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +75,51 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstDays:
+    """How people came into one epoch at first; the log is append-only, so this never moves.
+
+    Attributes:
+        began_at: When the first were assigned.
+        counts: Days -> arm -> people assigned within so many days.
+    """
+
+    began_at: datetime
+    counts: Mapping[int, Mapping[Arm, int]]
+
+    def planned(self, arms: Sequence[Arm], window_days: int, ends_at: datetime | None) -> int:
+        """People to be expected in some arms by the end: the plan, frozen before any result.
+
+        The first day brings in everybody who is waiting; what the days after it bring, up to a week
+        and to the first closed window, goes on until the last window that closes by the end.
+
+        Args:
+            arms: The arms that are compared.
+            window_days: Length of the window.
+            ends_at: The registered end; None: :data:`ENDLESS_DAYS` of intake are planned.
+        """
+        first, week = 1, min(WEEK_DAYS, window_days)
+        intake_days = float(ENDLESS_DAYS)
+        if ends_at is not None:
+            intake_days = (ends_at - self.began_at) / timedelta(days=1) - window_days
+        at_once, early = (
+            sum(self.counts[days].get(arm, 0) for arm in arms) for days in (first, week)
+        )
+        daily = (early - at_once) / (week - first) if week > first else 0.0
+        return max(1, round(at_once + daily * max(intake_days - first, 0.0)))
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignPeople:
     """Everybody assigned, counted.
 
     Attributes:
         counts: (campaign, epoch) -> (version, arm) -> people.
-        planned: (campaign, epoch, arm) -> people of the first day, whom the campaign was planned
-            with; the log is append-only, so this number never moves.
+        intake: (campaign, epoch) -> how people came in at first.
         seen: (campaign, epoch) -> what was counted of the experiment outside the warehouse.
     """
 
     counts: Mapping[tuple[str, int], Mapping[tuple[str, Arm], Assigned]]
-    planned: Mapping[tuple[str, int, Arm], int] = field(default_factory=dict)
+    intake: Mapping[tuple[str, int], FirstDays] = field(default_factory=dict)
     seen: Mapping[tuple[str, int], Counted] = field(default_factory=dict)
 
     def epochs(self, campaign: str) -> set[int]:
@@ -239,21 +279,36 @@ def read_people(
         counts[str(campaign), int(epoch)][str(version), Arm(arm)] = Assigned(
             int(n), {days: int(k) for days, k in zip(windows, closed, strict=True)}
         )
-    planned = {
-        (str(campaign), int(epoch), Arm(arm)): int(n)
-        for campaign, epoch, arm, n in warehouse.rows(_first_day_sql(campaigns, as_of))
-    }
-    return CampaignPeople(counts, planned, seen)
+    intake = _read_intake(warehouse, windows, campaigns, as_of)
+    return CampaignPeople(counts, intake, seen)
 
 
-def _first_day_sql(campaigns: Sequence[str], as_of: datetime) -> str:
-    """SQL that counts the people of the first day of every campaign and epoch, by arm."""
+def _read_intake(
+    warehouse: Warehouse, windows: Sequence[int], campaigns: Sequence[str], as_of: datetime
+) -> dict[tuple[str, int], FirstDays]:
+    """How people came into every campaign and epoch at first."""
+    lengths = sorted({1, *(min(WEEK_DAYS, days) for days in windows)})
     names = ", ".join(literal(name) for name in sorted(set(campaigns)))
-    return (
-        "SELECT a.campaign, a.epoch, a.arm, count(*) AS n FROM"
-        f" {ASSIGNMENTS} AS a JOIN (SELECT campaign, epoch, min(first_eligible_at) AS began FROM"
-        f" {ASSIGNMENTS} GROUP BY campaign, epoch) AS f ON f.campaign = a.campaign"
-        " AND f.epoch = a.epoch AND a.first_eligible_at < add_days(f.began, 1)"
-        f" WHERE a.campaign IN ({names}) AND a.first_eligible_at <= {literal(as_of)}"
-        " GROUP BY a.campaign, a.epoch, a.arm"
+    within = "".join(
+        ", sum(CASE WHEN a.first_eligible_at < add_days(f.began_at, "
+        f"{days}) THEN 1 ELSE 0 END) AS n{days}"
+        for days in lengths
     )
+    rows = warehouse.rows(
+        f"SELECT a.campaign, a.epoch, f.began_at, a.arm{within} FROM {ASSIGNMENTS} AS a JOIN"
+        " (SELECT campaign, epoch, min(first_eligible_at) AS began_at"
+        f" FROM {ASSIGNMENTS} GROUP BY campaign, epoch) AS f ON f.campaign = a.campaign"
+        f" AND f.epoch = a.epoch WHERE a.campaign IN ({names})"
+        f" AND a.first_eligible_at <= {literal(as_of)}"
+        " GROUP BY a.campaign, a.epoch, f.began_at, a.arm"
+    )
+    found: dict[tuple[str, int], FirstDays] = {}
+    for campaign, epoch, began_at, arm, *numbers in rows:
+        key = (str(campaign), int(epoch))
+        counts: dict[int, dict[Arm, int]] = {days: {} for days in lengths}
+        if key in found:
+            counts = {days: dict(arms) for days, arms in found[key].counts.items()}
+        for days, n in zip(lengths, numbers, strict=True):
+            counts[days][Arm(arm)] = int(n)
+        found[key] = FirstDays(began_at.replace(tzinfo=UTC), counts)
+    return found

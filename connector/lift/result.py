@@ -121,7 +121,7 @@ class Look:
     """The comparison as it stood at one instant; the interval allows for all the looks.
 
     Attributes:
-        at: Aware; everybody whose window had closed by then is counted.
+        at: Aware; everybody whose window had closed before it is counted.
         n_treatment: People treated.
         n_holdout: People held out.
         estimate: Difference per person.
