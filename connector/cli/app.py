@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from connector import log
-from connector.cli import backtest, holdout
+from connector.cli import backtest, holdout, lift
 from connector.cli.context import (
     ApproveOption,
     AsOfOption,
@@ -53,6 +53,7 @@ app = typer.Typer(
 
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(holdout.app, name="holdout")
+app.command("lift")(lift.lift)
 
 _ALL_RUNS = 1_000_000_000
 """More runs than there will ever be."""

@@ -304,13 +304,27 @@ def _is_no_accident(arm: Arm, intakes: Sequence[Intake]) -> bool:
 
 
 def _chi_square_p(observed: Mapping[Arm, int], expected: Mapping[Arm, float]) -> float | None:
-    """The p-value: 0 for people in an arm not meant for anybody, None where the test is no good."""
-    if any(expected[arm] == 0 and observed[arm] > 0 for arm in observed):
+    """The p-value of the arms' sizes; see :func:`split_p`."""
+    return split_p([observed[arm] for arm in observed], [expected[arm] for arm in observed])
+
+
+def split_p(observed: Sequence[int], expected: Sequence[float]) -> float | None:
+    """p-value of the sizes of arms, whatever they are called.
+
+    Args:
+        observed: People of each arm.
+        expected: People expected in each, the same order.
+
+    Returns:
+        0 for people in an arm that was meant for nobody; None where the test is no good.
+    """
+    pairs = list(zip(observed, expected, strict=True))
+    if any(due == 0 and found > 0 for found, due in pairs):
         return 0.0
-    tested = [arm for arm in observed if expected[arm] > 0]
-    if len(tested) < 2 or min(expected[arm] for arm in tested) < LEAST_EXPECTED:
+    tested = [(found, due) for found, due in pairs if due > 0]
+    if len(tested) < 2 or min(due for _, due in tested) < LEAST_EXPECTED:
         return None
-    statistic = sum((observed[arm] - expected[arm]) ** 2 / expected[arm] for arm in tested)
+    statistic = sum((found - due) ** 2 / due for found, due in tested)
     return float(stats.chi2.sf(statistic, len(tested) - 1))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -85,11 +86,12 @@ _DELIVERY_COLUMNS = (
 _TROUBLE = ("rejected", "suppressed", "missing", "deferred", "skipped")
 
 
-def render_html(data: ReportData) -> str:
+def render_html(data: ReportData, *, only: Sequence[str] = ()) -> str:
     """The whole page as text.
 
     Args:
         data: What to show.
+        only: Anchors of the sections to show; empty: all that there is anything for.
 
     Returns:
         A complete HTML document, UTF-8 when written.
@@ -99,7 +101,12 @@ def render_html(data: ReportData) -> str:
     return folder.get_template("report.html").render(
         data=data,
         style=Markup(style),  # noqa: S704 - a file of this package without anything from the data
-        sections=[one for one in SECTIONS if not one.needs or getattr(data, one.needs)],
+        sections=[
+            one
+            for one in SECTIONS
+            if (one.uid in only or not only) and (not one.needs or getattr(data, one.needs))
+        ],
+        is_experiment=bool(only),
         headline=story.headline(data),
         lines=story.lines(data),
         waiting=story.waiting_line(data),
@@ -113,17 +120,18 @@ def render_html(data: ReportData) -> str:
     )
 
 
-def write_html(data: ReportData, path: Path) -> Path:
+def write_html(data: ReportData, path: Path, *, only: Sequence[str] = ()) -> Path:
     """Write the page; a reader of the file never sees half of it.
 
     Args:
         data: What to show.
         path: The file; folders are made, an older report is replaced.
+        only: As for :func:`render_html`.
 
     Returns:
         The path.
     """
-    text = render_html(data)
+    text = render_html(data, only=only)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
