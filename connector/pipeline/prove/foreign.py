@@ -16,10 +16,10 @@ from pathlib import Path
 from connector.errors import ConfigError, SchemaError, SourceError
 from connector.lift.compare import MeasurementSpec
 from connector.lift.experiment import EPOCH, Experiment, analyse_experiment
+from connector.lift.inputs import companion
 from connector.lift.metrics import MetricKind
 from connector.lift.outcome import Outcome
 from connector.lift.result import CampaignLift, HealthFinding
-from connector.lift.units import companion
 from connector.lift.verdict import Unit
 from connector.numbers import several
 from connector.warehouse.duckdb import DuckDBWarehouse
