@@ -6,13 +6,17 @@ Python and in every warehouse (single-pass hashes correlate across salts; see th
 wins over the hash: whoever has an arm keeps it, a changed share applies to the newly eligible only,
 and a merge of two people keeps the earliest assignment. The global holdout is a campaign of its
 own, drawn first; people in it are addressed by no campaign that is not exempt.
+
+A campaign may try several *offers*: its treatment arm is divided among them by a second hash,
+``md5(salt:campaign:epoch:profile_id:offer)``, which says nothing of the first. An offer is as much
+for good as an arm: nobody ever gets two, and a merge keeps that of the earliest assignment.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -36,11 +40,13 @@ class Draw:
         campaign: Its name; for the global holdout, that holdout's name.
         epoch: Randomisation epoch.
         shares: Arm -> share, adding up to 1.
+        offers: Offer -> share of the treatment arm, adding up to 1; empty: there is one strategy.
     """
 
     campaign: str
     epoch: int
     shares: Mapping[Arm, float]
+    offers: Mapping[str, float] = field(default_factory=dict)
 
 
 def bucket_of(salt: str, campaign: str, epoch: int, profile_id: str) -> int:
@@ -58,6 +64,17 @@ def arm_of(bucket: int, shares: Mapping[Arm, float]) -> Arm:
         if bucket < round(upper * BUCKETS):
             return arm
     return present[-1]
+
+
+def offer_bucket_of(salt: str, campaign: str, epoch: int, profile_id: str) -> int:
+    """The bucket that decides among offers; independent of the one that decides the arm."""
+    return bucket_of(salt, campaign, epoch, f"{profile_id}:offer")
+
+
+def offer_of(bucket: int, shares: Mapping[str, float]) -> str:
+    """The offer that a bucket falls into; the SQL below computes the same."""
+    *first, last = _line({name: shares[name] for name in sorted(shares)})
+    return next((name for name, _, upper in first if bucket < upper), last[0])
 
 
 def check_salt(stored_digest: str | None, salt: str) -> str:
@@ -116,7 +133,7 @@ def draw_arms(
     con.execute(
         "CREATE OR REPLACE TEMP TABLE arms(campaign TEXT, epoch INTEGER, profile_id TEXT, arm"
         " TEXT, bucket BIGINT,"
-        " first_eligible_at TEXT, is_new BOOL)"
+        " first_eligible_at TEXT, is_new BOOL, offer TEXT)"
     )
     at = f"{as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
     if global_draw is not None:
@@ -149,6 +166,7 @@ def draw_arms(
         "SELECT campaign, epoch, profile_id FROM candidates WHERE blocked IS NULL",
         {},
     )
+    _offer(con, salt, draws)
 
 
 def _assign(
@@ -160,7 +178,7 @@ def _assign(
 ) -> None:
     con.execute(
         f"""
-        INSERT INTO arms
+        INSERT INTO arms BY NAME
         WITH population AS ({population}),
         hashed AS (
             SELECT *, CAST('0x' || substr(md5($salt || ':' || campaign || ':' || epoch || ':' ||
@@ -168,9 +186,9 @@ def _assign(
                            AS BIGINT) AS drawn
             FROM population
         )
-        SELECT h.campaign, h.epoch, h.profile_id, coalesce(s.arm, a.arm), coalesce(s.bucket,
-            h.drawn),
-            coalesce(s.first_eligible_at, $at), s.arm IS NULL
+        SELECT h.campaign, h.epoch, h.profile_id, coalesce(s.arm, a.arm) AS arm,
+            coalesce(s.bucket, h.drawn) AS bucket,
+            coalesce(s.first_eligible_at, $at) AS first_eligible_at, s.arm IS NULL AS is_new
         FROM hashed h
         LEFT JOIN st_assignments s
             ON s.campaign = h.campaign AND s.epoch = h.epoch AND s.profile_id = h.profile_id
@@ -182,16 +200,59 @@ def _assign(
     )
 
 
+def _offer(con: duckdb.DuckDBPyConnection, salt: str, draws: Sequence[Draw]) -> None:
+    """Give everybody who is treated one of the campaign's offers; the log wins here, too."""
+    edges = [
+        (draw.campaign, draw.epoch, *part)
+        for draw in draws
+        if draw.offers
+        for part in _line({name: draw.offers[name] for name in sorted(draw.offers)})
+    ]
+    if not edges:
+        return
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE cfg_offers(campaign TEXT, epoch INTEGER, offer TEXT,"
+        " lower_edge BIGINT, upper_edge BIGINT)"
+    )
+    con.execute(
+        "INSERT INTO cfg_offers SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)",
+        [list(column) for column in zip(*edges, strict=True)],
+    )
+    con.execute(
+        """
+        UPDATE arms SET offer = s.offer FROM st_assignments s
+        WHERE s.campaign = arms.campaign AND s.epoch = arms.epoch
+            AND s.profile_id = arms.profile_id AND NOT arms.is_new
+        """
+    )
+    con.execute(
+        """
+        UPDATE arms SET offer = o.offer FROM cfg_offers o
+        WHERE o.campaign = arms.campaign AND o.epoch = arms.epoch
+            AND arms.is_new AND arms.arm = 'treatment'
+            AND CAST('0x' || substr(md5($salt || ':' || arms.campaign || ':' || arms.epoch || ':' ||
+                arms.profile_id || ':offer'), 1, 8) AS BIGINT)
+                BETWEEN o.lower_edge AND o.upper_edge - 1
+        """,
+        {"salt": salt},
+    )
+
+
 def _edges(draw: Draw) -> list[tuple[str, int, str, int, int]]:
-    rows: list[tuple[str, int, str, int, int]] = []
+    line = _line({arm.value: draw.shares.get(arm, 0.0) for arm in ORDER})
+    return [(draw.campaign, draw.epoch, *part) for part in line]
+
+
+def _line(shares: Mapping[str, float]) -> list[tuple[str, int, int]]:
+    """Name, first bucket and the one after the last, for each share above 0, in their order."""
+    rows: list[tuple[str, int, int]] = []
     lower, upper = 0, 0.0
-    for arm in ORDER:
-        share = draw.shares.get(arm, 0.0)
+    for name, share in shares.items():
         if share > 0.0:
             upper += share
-            rows.append((draw.campaign, draw.epoch, arm.value, lower, round(upper * BUCKETS)))
+            rows.append((name, lower, round(upper * BUCKETS)))
             lower = round(upper * BUCKETS)
-    # Shares that add up to 0.9999999 must not leave the last bucket without an arm.
-    campaign, epoch, arm_name, low, _ = rows[-1]
-    rows[-1] = (campaign, epoch, arm_name, low, BUCKETS)
+    # Shares that add up to 0.9999999 must not leave the last bucket without an owner.
+    name, low, _ = rows[-1]
+    rows[-1] = (name, low, BUCKETS)
     return rows

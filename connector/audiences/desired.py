@@ -1,6 +1,7 @@
 """What every destination should look like after the run: list memberships and properties.
 
-No arm but treatment joins the treatment list or receives the campaign's properties. The
+No arm but treatment joins the treatment list or receives the campaign's properties; where the
+treatment arm is divided among offers, each has a list and fixed properties of its own. The
 business-as-usual arm has a list of its own, and the no-contact arm may have one that a vendor's own
 newsletter excludes. A destination's own properties (scores that a workflow might act upon) are
 withheld from everybody who is held out there, unless the configuration says otherwise, and for as
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
+OFFERED = "/"
+"""Between a campaign's name and its offer's; neither can hold it."""
+
 SCORE = "score:"
 """Prefix of scored columns beside the columns of ``reach``, some of whose names they share."""
 
@@ -56,6 +60,7 @@ def build_want_memberships(con: duckdb.DuckDBPyConnection) -> None:
         FROM candidates k
         JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch AND m.profile_id = k.profile_id
         JOIN lists a ON a.campaign = k.campaign AND a.arm = m.arm
+            AND (a.offer IS NULL OR a.offer = m.offer)
         JOIN reach r ON r.destination = a.destination AND r.profile_id = k.profile_id
             AND r.blocked IS NULL
         WHERE k.blocked IS NULL
@@ -94,7 +99,8 @@ def build_want_records(
         f"""
         CREATE OR REPLACE TEMP TABLE want_records AS
         WITH treated AS (
-            SELECT t.destination, k.profile_id, list(k.campaign) AS campaigns
+            SELECT t.destination, k.profile_id, list(k.campaign) AS campaigns,
+                list(k.campaign || '{OFFERED}' || m.offer) AS offers
             FROM candidates k
             JOIN arms m ON m.campaign = k.campaign AND m.epoch = k.epoch
                 AND m.profile_id = k.profile_id AND m.arm = 'treatment'
@@ -105,7 +111,7 @@ def build_want_records(
         people AS (
             SELECT r.destination, r.match_key, r.profile_id, r.match_value, r.record_id,
                 s.profile_id IS NOT NULL AS is_scored, h.profile_id IS NOT NULL AS is_held_out,
-                t.campaigns{scores}
+                t.campaigns, t.offers{scores}
             FROM reach r
             LEFT JOIN scored s ON s.profile_id = r.profile_id
             LEFT JOIN (SELECT DISTINCT destination, profile_id FROM held_out) h
@@ -183,9 +189,14 @@ def _document(
         if destination.name not in campaign.destinations:
             continue
         treated = f"list_contains(p.campaigns, {_literal(campaign.name)})"
-        for prop, constant in campaign.constants.items():
-            value = _literal(_canonical(constant))
-            sources.setdefault(prop, []).append(f"CASE WHEN {treated} THEN {value} END")
+        given = [(treated, campaign.constants)]
+        for offer, one in campaign.offers.items():
+            mark = _literal(f"{campaign.name}{OFFERED}{offer}")
+            given.append((f"list_contains(p.offers, {mark})", one.constants))
+        for holds, constants in given:
+            for prop, constant in constants.items():
+                value = _literal(_canonical(constant))
+                sources.setdefault(prop, []).append(f"CASE WHEN {holds} THEN {value} END")
         for prop, column in campaign.columns.items():
             value = _json(column, types[column])
             sources.setdefault(prop, []).append(

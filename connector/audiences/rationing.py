@@ -28,6 +28,9 @@ UNITS = 1_000_000
 
 ROWS_AT_ONCE = 10_000
 
+Priced = tuple[str, str | None]
+"""Campaign and offer: what the cost of a contact depends on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ration:
@@ -71,9 +74,14 @@ def ration(
     _ranked(con, specs)
     reached: dict[str, int] = {}
     for one in rations:
-        prices = {n: _units(specs[n].cost_per_contact) for n in one.campaigns if n in specs}
+        named = [name for name in one.campaigns if name in specs]
+        prices = {
+            (name, offer): _units(specs[name].price(offer))
+            for name in named
+            for offer in (None, *specs[name].offers)
+        }
         left = _units(one.per_run) - _spent(con, prices)
-        reached |= _reached(_in_order(con, list(prices)), prices, left)
+        reached |= _reached(_in_order(con, named), named, prices, left)
     con.execute(
         "CREATE OR REPLACE TEMP TABLE reached AS SELECT unnest($names) AS campaign,"
         " unnest($people) AS n",
@@ -122,8 +130,9 @@ def _joiners(con: duckdb.DuckDBPyConnection) -> None:
                 AND a.arm = 'treatment'
             WHERE c.action = 'add' AND c.kind = 'membership'
         )
-        SELECT a.campaign, a.profile_id, l.profile_id IS NOT NULL AS listed
+        SELECT a.campaign, a.profile_id, m.offer, l.profile_id IS NOT NULL AS listed
         FROM adds a
+        LEFT JOIN arms m ON m.campaign = a.campaign AND m.profile_id = a.profile_id
         LEFT JOIN listed l ON l.campaign = a.campaign AND l.profile_id = a.profile_id
         """
     )
@@ -132,8 +141,8 @@ def _joiners(con: duckdb.DuckDBPyConnection) -> None:
 def _ranked(con: duckdb.DuckDBPyConnection, specs: Mapping[str, CampaignSpec]) -> None:
     """Create ``ranked``: each campaign's new people with their worth, best first."""
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE ranked(campaign TEXT, profile_id TEXT, worth DOUBLE,"
-        " place BIGINT)"
+        "CREATE OR REPLACE TEMP TABLE ranked(campaign TEXT, profile_id TEXT, offer TEXT,"
+        " worth DOUBLE, place BIGINT)"
     )
     for name, spec in specs.items():
         con.execute(
@@ -144,11 +153,12 @@ def _ranked(con: duckdb.DuckDBPyConnection, specs: Mapping[str, CampaignSpec]) -
             ),
             -- Rounded, so that equals are equal whichever way they were computed.
             known AS (
-                SELECT j.profile_id, CASE WHEN isfinite(w.worth) THEN round(w.worth, 9) END AS worth
+                SELECT j.profile_id, j.offer,
+                    CASE WHEN isfinite(w.worth) THEN round(w.worth, 9) END AS worth
                 FROM joiners j LEFT JOIN worths w ON w.profile_id = j.profile_id
                 WHERE j.campaign = $campaign AND NOT j.listed
             )
-            SELECT $campaign, profile_id, worth,
+            SELECT $campaign, profile_id, offer, worth,
                 row_number() OVER (ORDER BY worth DESC NULLS LAST, profile_id)
             FROM known
             """,
@@ -156,37 +166,44 @@ def _ranked(con: duckdb.DuckDBPyConnection, specs: Mapping[str, CampaignSpec]) -
         )
 
 
-def _spent(con: duckdb.DuckDBPyConnection, prices: Mapping[str, int]) -> int:
+def _spent(con: duckdb.DuckDBPyConnection, prices: Mapping[Priced, int]) -> int:
     """What people cost who are on a list already and are added to another, or once more."""
     rows = con.execute(
-        "SELECT campaign, count(*) FROM joiners WHERE listed GROUP BY campaign"
+        "SELECT campaign, offer, count(*) FROM joiners WHERE listed GROUP BY campaign, offer"
     ).fetchall()
-    return sum(prices.get(campaign, 0) * n for campaign, n in rows)
+    return sum(prices.get((campaign, offer), 0) * n for campaign, offer, n in rows)
 
 
-def _in_order(con: duckdb.DuckDBPyConnection, names: list[str]) -> Iterator[str]:
-    """The campaign of each new person of several campaigns, best first."""
+def _in_order(con: duckdb.DuckDBPyConnection, names: list[str]) -> Iterator[Priced]:
+    """Campaign and offer of each new person of several campaigns, best first."""
     found = con.execute(
-        "SELECT campaign FROM ranked WHERE list_contains($names, campaign)"
+        "SELECT campaign, offer FROM ranked WHERE list_contains($names, campaign)"
         " ORDER BY worth DESC NULLS LAST, profile_id, campaign",
         {"names": names},
     )
     while rows := found.fetchmany(ROWS_AT_ONCE):
-        for (campaign,) in rows:
-            yield campaign
+        yield from rows
 
 
-def _reached(order: Iterator[str], prices: Mapping[str, int], left: int) -> dict[str, int]:
+def _reached(
+    order: Iterator[Priced], names: Sequence[str], prices: Mapping[Priced, int], left: int
+) -> dict[str, int]:
     """Campaign -> how many of its best the money reaches.
 
-    What does not fit in what is left never fits later, so of one campaign it is always the best.
+    A campaign ends with the first person who does not fit in what is left. Where offers differ in
+    price a later one might, but then the dear offer would be given to the best alone, the cheap one
+    to others as well, and the two could not be compared any more.
     """
-    reached = dict.fromkeys(prices, 0)
-    cheapest = min(prices.values(), default=0)
-    for campaign in order:
-        if cheapest > left:
+    reached = dict.fromkeys(names, 0)
+    ended: set[str] = set()
+    for campaign, offer in order:
+        if len(ended) == len(reached):
             break
-        if prices[campaign] <= left:
-            left -= prices[campaign]
-            reached[campaign] += 1
+        if campaign in ended:
+            continue
+        if prices[campaign, offer] > left:
+            ended.add(campaign)
+            continue
+        left -= prices[campaign, offer]
+        reached[campaign] += 1
     return reached

@@ -60,6 +60,23 @@ class ListSpec:
     destination: str
     arm: Arm
     name: str
+    offer: str | None = None
+    """Of the treatment arm: for the people of this offer only; None: for the whole arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferSpec:
+    """One of several offers that a campaign tries.
+
+    Attributes:
+        share: Of the treatment arm.
+        constants: Vendor property -> fixed value, for people of this offer only.
+        cost_per_contact: Money for each of them who joins its list.
+    """
+
+    share: float
+    constants: Mapping[str, PropertyValue] = field(default_factory=dict)
+    cost_per_contact: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,8 @@ class CampaignSpec:
         budget_per_run: Money that one run may cost; None for no limit.
         rank_by: Checked SQL over ``scored``: whoever has more of it joins first where the budget
             does not reach everybody. Empty: a run above its budget is held instead.
+        offers: Offer -> what its people get, beside ``columns``; empty: there is one strategy, and
+            ``constants`` and ``cost_per_contact`` are its.
     """
 
     name: str
@@ -99,6 +118,19 @@ class CampaignSpec:
     cost_per_contact: float = 0.0
     budget_per_run: float | None = None
     rank_by: str = ""
+    offers: Mapping[str, OfferSpec] = field(default_factory=dict)
+
+    @property
+    def constant_names(self) -> tuple[str, ...]:
+        """Properties with a fixed value, of whichever offer."""
+        names = [*self.constants, *(n for one in self.offers.values() for n in one.constants)]
+        return tuple(dict.fromkeys(names))
+
+    def price(self, offer: str | None) -> float:
+        """Cost of one contact of the people of an offer; None: where there are none."""
+        if offer is not None and offer in self.offers:
+            return self.offers[offer].cost_per_contact
+        return self.cost_per_contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +187,7 @@ def load_specs(
                 for c in campaigns
                 for d in destinations
                 if d.records and d.name in c.destinations
-                for name in (*c.constants, *c.columns)
+                for name in (*c.constant_names, *c.columns)
             ),
         ],
     )
@@ -167,9 +199,9 @@ def load_specs(
     lists = {d.name for d in destinations if d.memberships}
     _table(
         con,
-        "cfg_audiences(destination TEXT, campaign TEXT, arm TEXT, name TEXT)",
+        "cfg_audiences(destination TEXT, campaign TEXT, arm TEXT, name TEXT, offer TEXT)",
         [
-            (one.destination, c.name, one.arm.value, one.name)
+            (one.destination, c.name, one.arm.value, one.name, one.offer)
             for c in campaigns
             for one in c.lists
             if one.destination in lists

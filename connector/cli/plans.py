@@ -29,7 +29,7 @@ from connector.report.words import LISTS, left_out, phrase
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from connector.plan.document import Header, Plan
+    from connector.plan.document import CampaignPlan, Header, Plan
 
 KEPT_MEASURES = frozenset(
     {"source_rows", "rows", "kept", "entries", "profiles", "new_profiles"}
@@ -104,7 +104,7 @@ def _show_campaigns(out: Console, header: Header) -> None:
         whose = f"\n({c.shared})" if c.shared else ""
         budget = "" if c.budget is None else f"\nof {c.budget:,.2f}{whose}"
         made.add_row(
-            Text.assemble(c.campaign, (f"\n{c.segment}", "dim")),
+            Text.assemble(c.campaign, (f"\n{c.segment}", "dim"), (_offers(c), "dim")),
             *(count(n) for n in (c.in_segment, c.eligible, c.arms.get("treatment", 0))),
             *([count(c.arms.get("business_as_usual", 0))] if has_usual else []),
             count(c.arms.get("no_contact", 0)),
@@ -120,6 +120,11 @@ def _show_campaigns(out: Console, header: Header) -> None:
             blocked.add_row(c.campaign, f"{total:,}", why)
     if blocked.row_count:
         out.print(blocked)
+
+
+def _offers(campaign: CampaignPlan) -> str:
+    """How many get which offer, one a line."""
+    return "".join(f"\n  {offer}: {n:,}" for offer, n in campaign.offers.items())
 
 
 def _show_lists(out: Console, header: Header) -> None:

@@ -63,8 +63,16 @@ class PriorityList(Section):
 
 
 class Strategy(Section):
-    """What to do for a segment, and what it costs (in the shop's currency, for one person)."""
+    """What to do for a segment, and what it costs (in the shop's currency, for one person).
 
+    Attributes:
+        best_offer_of: A campaign with offers: whichever of them has proved best among people of the
+            addressed segment is given in place of this strategy.
+        otherwise: The strategy that is given while none has.
+    """
+
+    best_offer_of: Name | None = None
+    otherwise: Name | None = None
     objective: Text | None = None
     offer: Text | None = None
     cost_per_contact: Money | None = None
@@ -259,6 +267,8 @@ class Campaign(Section):
 
     Attributes:
         to: Names of destinations.
+        offers: Strategy -> share of the treatment arm; they add up to 1 exactly. Instead of one
+            ``strategy``, to learn which is best.
         arms: Arm -> share; they add up to 1 exactly.
         epoch: Raise it to draw all arms anew.
         goal: Name of the metric that decides.
@@ -276,6 +286,7 @@ class Campaign(Section):
 
     segment: Name
     strategy: Name | None = None
+    offers: Mapping[Name, Share] = Field(default_factory=dict)
     to: Names = Field(min_length=1)
     arms: Mapping[Arm, Share] = Field(default_factory=lambda: dict(DEFAULT_ARMS), min_length=1)
     epoch: Annotated[Whole, Field(ge=1)] = 1

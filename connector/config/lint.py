@@ -23,7 +23,12 @@ def unused(config: Config) -> Iterator[Finding]:
     used: dict[str, set[str]] = {
         "sources": {text.partition(".")[0] for text in config.relations},
         "segments": {campaign.segment for campaign in campaigns} | inner,
-        "strategies": {campaign.strategy for campaign in campaigns if campaign.strategy},
+        "strategies": {
+            name
+            for key, campaign in config.campaigns.items()
+            for name in (campaign.strategy, *config.given(key))
+            if name
+        },
         "destinations": {to for campaign in campaigns for to in campaign.to},
     }
     meaning = {

@@ -138,6 +138,24 @@ class Config(Section):
         """A path of the file as one that the process can open; addresses (``s3://``) stay."""
         return path if "://" in path else str(self.folder / Path(path).expanduser())
 
+    def given(self, campaign: str) -> tuple[str, ...]:
+        """Names of the strategies that a campaign may give, its own or of its offers.
+
+        A strategy that gives the best offer of another campaign stands for those, and for what is
+        given while none has proved best.
+        """
+        one = self.campaigns[campaign]
+        names = [*one.offers] or ([one.strategy] if one.strategy is not None else [])
+        found: list[str] = []
+        for name in names:
+            strategy = self.strategies.get(name)
+            if strategy is None or strategy.best_offer_of is None:
+                found.append(name)
+                continue
+            tried = self.campaigns.get(strategy.best_offer_of)
+            found += [*(tried.offers if tried else ()), strategy.otherwise or ""]
+        return tuple(dict.fromkeys(name for name in found if name))
+
     def list_name(self, campaign: str, destination: str) -> str:
         """The name of a campaign's list at a destination; empty where that makes no lists."""
         membership = self.destinations[destination].membership

@@ -11,9 +11,15 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from connector.audiences.rationing import Ration
-from connector.audiences.specs import CampaignSpec, DestinationSpec, ListSpec, PriorityList
+from connector.audiences.specs import (
+    CampaignSpec,
+    DestinationSpec,
+    ListSpec,
+    OfferSpec,
+    PriorityList,
+)
 from connector.config import Config
-from connector.config.activation import Campaign
+from connector.config.activation import Campaign, Strategy
 from connector.config.data import Freshness as FreshnessConfig
 from connector.config.data import Table, TableTest
 from connector.config.holdouts import GlobalHoldout
@@ -265,6 +271,7 @@ def campaign_specs(
     as_of: datetime,
     drawn: Collection[tuple[str, int, str]] = (),
     scored: Mapping[str, str] = MappingProxyType({}),
+    proved: Mapping[str, str] = MappingProxyType({}),
 ) -> list[CampaignSpec]:
     """Every campaign as the planner sees it.
 
@@ -276,6 +283,7 @@ def campaign_specs(
         as_of: The instant.
         drawn: (campaign, epoch, arm) of every arm that people were ever drawn into.
         scored: Columns of ``scored`` with their types; without them nobody is ranked.
+        proved: Campaign -> the offer of another that has proved best for it.
 
     Raises:
         ConfigError: A ranking is no number over these columns; the line is named.
@@ -286,8 +294,8 @@ def campaign_specs(
     exempt = exempt_campaigns(config, held) if held else set()
     specs = []
     for name, one in config.campaigns.items():
-        constants, columns = campaign_properties(config, one)
-        strategy = config.strategies.get(one.strategy or "")
+        strategy = strategy_of(config, one, proved.get(name))
+        constants, columns = campaign_properties(one, strategy)
         specs.append(
             CampaignSpec(
                 name=name,
@@ -299,12 +307,20 @@ def campaign_specs(
                 active=(one.start is None or one.start <= today)
                 and (one.end is None or today <= one.end),
                 is_measured=one.end is None or today <= one.end + longest,
-                constants=constants,
+                constants={} if one.offers else constants,
                 columns=columns,
                 exempt_from_global=name in exempt,
-                cost_per_contact=float(strategy.cost_per_contact or 0.0) if strategy else 0.0,
+                cost_per_contact=_price(strategy),
                 budget_per_run=None if one.budget is None else float(one.budget.per_run),
                 rank_by=ranking(config, name, one, scored) if scored else "",
+                offers={
+                    offer: OfferSpec(
+                        share,
+                        campaign_properties(one, config.strategies[offer])[0],
+                        _price(config.strategies[offer]),
+                    )
+                    for offer, share in one.offers.items()
+                },
             )
         )
     return specs
@@ -320,6 +336,25 @@ def exempt_campaigns(config: Config, held: GlobalHoldout) -> set[str]:
         or tags.intersection(one.tags)
         or (one.segment in config.segments and tags.intersection(config.segments[one.segment].tags))
     }
+
+
+def strategy_of(config: Config, campaign: Campaign, proved: str | None = None) -> Strategy | None:
+    """What a campaign gives to everybody; of one with offers None, for each has its own.
+
+    Args:
+        config: The configuration.
+        campaign: The campaign.
+        proved: The offer that has proved best for it, where its strategy asks for one.
+    """
+    named = config.strategies.get(campaign.strategy or "")
+    if named is None or named.best_offer_of is None:
+        return named
+    return config.strategies.get(proved or named.otherwise or "")
+
+
+def _price(strategy: Strategy | None) -> float:
+    """Of one contact; 0 where nothing says."""
+    return float(strategy.cost_per_contact or 0.0) if strategy else 0.0
 
 
 def ranking(config: Config, name: str, campaign: Campaign, columns: Mapping[str, str]) -> str:
@@ -379,15 +414,21 @@ def _lists(
             strategy=campaign.strategy or "",
             destination=destination,
         )
-        lists += [ListSpec(destination, arm, base + ARM_SUFFIX[arm]) for arm in arms]
+        for arm in arms:
+            if arm is Arm.TREATMENT and campaign.offers:
+                lists += [
+                    ListSpec(destination, arm, f"{base} | {offer}", offer)
+                    for offer in campaign.offers
+                ]
+            else:
+                lists.append(ListSpec(destination, arm, base + ARM_SUFFIX[arm]))
     return lists
 
 
 def campaign_properties(
-    config: Config, campaign: Campaign
+    campaign: Campaign, strategy: Strategy | None
 ) -> tuple[dict[str, PropertyValue], dict[str, str]]:
-    """A campaign's properties, split into fixed values of its strategy and columns of people."""
-    strategy = config.strategies.get(campaign.strategy or "")
+    """A campaign's properties, split into fixed values of a strategy and columns of people."""
     constants: dict[str, PropertyValue] = {}
     columns: dict[str, str] = {}
     for prop, value in campaign.properties.items():
@@ -401,6 +442,11 @@ def campaign_properties(
     return constants, columns
 
 
+def _some_strategy(config: Config, campaign: str) -> Strategy | None:
+    """One of those that a campaign may give: all have the same properties, of the same types."""
+    return next((config.strategies[name] for name in config.given(campaign)), None)
+
+
 def written(config: Config, name: str) -> dict[str, tuple[str, str | None]]:
     """Property -> where the file says so, and the column that fills it (None: a fixed value)."""
     written: dict[str, tuple[str, str | None]] = {
@@ -409,7 +455,7 @@ def written(config: Config, name: str) -> dict[str, tuple[str, str | None]]:
     }
     for key, campaign in config.campaigns.items():
         if name in campaign.to:
-            constants, mapped = campaign_properties(config, campaign)
+            constants, mapped = campaign_properties(campaign, _some_strategy(config, key))
             for prop in (*constants, *mapped):
                 written[prop] = (f"campaigns.{key}.properties.{prop}", mapped.get(prop))
     return written
@@ -448,10 +494,10 @@ def fields(
         wanted: dict[str, Field] = {}
         for prop, column in destination.properties.items():
             wanted[prop] = _column_field(prop, column, columns, meanings)
-        for campaign in config.campaigns.values():
+        for key, campaign in config.campaigns.items():
             if name not in campaign.to:
                 continue
-            constants, mapped = campaign_properties(config, campaign)
+            constants, mapped = campaign_properties(campaign, _some_strategy(config, key))
             for prop, value in constants.items():
                 wanted[prop] = Field(prop, _label(prop), _value_type(value), "Set by Liftline.")
             for prop, column in mapped.items():

@@ -109,6 +109,7 @@ class CampaignPlan:
         cost: Contacts joining the treatment list times the strategy's cost for one.
         budget: What this run may cost; None for no limit.
         shared: Name of the budget, where campaigns share it.
+        offers: Offer -> people of the treatment arm who get it; empty: there is one strategy.
     """
 
     campaign: str
@@ -121,6 +122,7 @@ class CampaignPlan:
     cost: float
     budget: float | None
     shared: str = ""
+    offers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -124,7 +124,7 @@ def records_plans(con: duckdb.DuckDBPyConnection) -> list[RecordsPlan]:
 def campaign_plans(
     con: duckdb.DuckDBPyConnection,
     *,
-    costs: Mapping[str, float],
+    prices: Mapping[str, Callable[[str | None], float]],
     budgets: Mapping[str, float | None],
     shared: Mapping[str, tuple[str, float]],
 ) -> list[CampaignPlan]:
@@ -134,7 +134,7 @@ def campaign_plans(
 
     Args:
         con: The workspace.
-        costs: Campaign -> cost of one contact.
+        prices: Campaign -> cost of one contact, given the offer (None where there is none).
         budgets: Campaign -> what its run may cost; None for no limit.
         shared: Campaign -> name and amount of the budget that it shares with others.
     """
@@ -163,16 +163,25 @@ def campaign_plans(
     ).fetchall():
         arms.setdefault(campaign, {})[arm] = n
         new_arms.setdefault(campaign, {})[arm] = n_new
-    joining = dict(
-        con.execute(
-            """
-            SELECT a.campaign, count(DISTINCT c.profile_id) FROM changes c
-            JOIN cfg_audiences a ON a.destination = c.destination AND a.name = c.audience
-                AND a.arm = 'treatment'
-            WHERE c.action = 'add' AND c.kind = 'membership' GROUP BY 1
-            """
-        ).fetchall()
-    )
+    offers: dict[str, dict[str, int]] = {}
+    for campaign, offer, n in con.execute(
+        "SELECT a.campaign, a.offer, count(*) FROM arms a LEFT JOIN candidates k"
+        " ON k.campaign = a.campaign AND k.epoch = a.epoch AND k.profile_id = a.profile_id"
+        " WHERE a.offer IS NOT NULL AND k.blocked IS DISTINCT FROM 'over_budget'"
+        " GROUP BY ALL ORDER BY ALL"
+    ).fetchall():
+        offers.setdefault(campaign, {})[offer] = n
+    costs: dict[str, float] = {}
+    for campaign, offer, n in con.execute(
+        """
+        SELECT a.campaign, a.offer, count(DISTINCT c.profile_id) FROM changes c
+        JOIN cfg_audiences a ON a.destination = c.destination AND a.name = c.audience
+            AND a.arm = 'treatment'
+        WHERE c.action = 'add' AND c.kind = 'membership' GROUP BY ALL ORDER BY ALL
+        """
+    ).fetchall():
+        if campaign in prices:
+            costs[campaign] = costs.get(campaign, 0.0) + n * prices[campaign](offer)
     return [
         CampaignPlan(
             campaign=campaign,
@@ -182,9 +191,10 @@ def campaign_plans(
             blocked=blocked.get(campaign, {}),
             arms=arms.get(campaign, {}),
             new_arms=new_arms.get(campaign, {}),
-            cost=round(joining.get(campaign, 0) * costs.get(campaign, 0.0), 2),
+            cost=round(costs.get(campaign, 0.0), 2),
             budget=shared[campaign][1] if campaign in shared else budgets.get(campaign),
             shared=shared[campaign][0] if campaign in shared else "",
+            offers=offers.get(campaign, {}),
         )
         for campaign, segment, in_segment, eligible in sizes
     ]

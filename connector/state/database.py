@@ -25,7 +25,7 @@ from connector.state import schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; compared before Alembic is even imported, because that takes a quarter of a
 second.
 """

@@ -199,7 +199,7 @@ class Journal:
         """Append assignments; whoever has an arm keeps it.
 
         Args:
-            new_arms: Columns campaign, epoch, profile_id, arm, bucket, first_eligible_at.
+            new_arms: Columns campaign, epoch, profile_id, arm, bucket, first_eligible_at, offer.
             run_id: The run that assigns.
             config_version: Digest of the configuration that the shares are from.
             planned_at: When the arms were drawn; people merged since then have no arm of their own.
@@ -228,7 +228,7 @@ class Journal:
                     [row | {"config_version": config_version, "run_id": run_id} for row in rows],
                 )
                 logged = {
-                    (row.campaign, row.epoch, row.profile_id): row.arm
+                    (row.campaign, row.epoch, row.profile_id): (row.arm, row.offer)
                     for row in connection.execute(
                         sa.select(table).where(
                             table.c.profile_id.in_([row["profile_id"] for row in rows])
@@ -237,11 +237,13 @@ class Journal:
                 }
                 for row in rows:
                     key = (row["campaign"], row["epoch"], row["profile_id"])
-                    if logged[key] != row["arm"]:
+                    planned = (row["arm"], row.get("offer"))
+                    if logged[key] != planned:
+                        there, here = (" ".join(filter(None, x)) for x in (logged[key], planned))
                         raise StalePlanError(
-                            f"profile {row['profile_id']} has arm {logged[key]} of campaign"
+                            f"profile {row['profile_id']} has arm {there} of campaign"
                             f" {row['campaign']} by now;"
-                            f" the plan says {row['arm']}.",
+                            f" the plan says {here}.",
                             hint="Another plan was applied since. Make this one again.",
                         )
             after = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
@@ -269,6 +271,18 @@ class Journal:
         if rows:
             with self._engine.begin() as connection:
                 connection.execute(upsert(schema.arm_shares).on_conflict_do_nothing(), rows)
+
+    def log_offer_shares(
+        self, shares: Iterable[tuple[str, int, str, float]], *, config_version: str
+    ) -> None:
+        """The same for offers: (campaign, epoch, offer, share of the treatment arm)."""
+        rows = [
+            {"campaign": c, "epoch": e, "offer": o, "share": s, "config_version": config_version}
+            for c, e, o, s in shares
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(upsert(schema.offer_shares).on_conflict_do_nothing(), rows)
 
     def last_shares(self) -> dict[tuple[str, int], dict[str, float]]:
         """(campaign, epoch) -> share of each arm, as people were last drawn with."""

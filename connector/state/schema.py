@@ -139,6 +139,7 @@ assignments = sa.Table(
     sa.Column("first_eligible_at", sa.Text, nullable=False),
     sa.Column("config_version", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("offer", sa.Text),  # of the treatment arm, where a campaign tries several
 )
 
 arm_shares = sa.Table(
@@ -148,6 +149,16 @@ arm_shares = sa.Table(
     sa.Column("epoch", sa.Integer, primary_key=True),
     sa.Column("config_version", sa.Text, primary_key=True),
     sa.Column("arm", sa.Text, primary_key=True),
+    sa.Column("share", sa.Float, nullable=False),
+)
+
+offer_shares = sa.Table(
+    "offer_shares",
+    metadata,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("config_version", sa.Text, primary_key=True),
+    sa.Column("offer", sa.Text, primary_key=True),
     sa.Column("share", sa.Float, nullable=False),
 )
 

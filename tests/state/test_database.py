@@ -85,10 +85,15 @@ def test_assignments_and_plans_survive_the_upgrade_to_ghost_sends(tmp_path: Path
     state = State.open(tmp_path)
     tables = state.arrow({name: f"SELECT * FROM {name}" for name in (*kept, "would_send")})
     for name, row in kept.items():
-        assert tuple(tables[name].to_pylist()[0].values()) == row
+        found = tuple(tables[name].to_pylist()[0].values())
+        # Nothing is lost, and what later versions added is not known of it.
+        assert found[: len(row)] == row
+        assert set(found[len(row) :]) <= {None}
     assert tables["would_send"].num_rows == 0
     with state.engine.connect() as connection:
-        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "0005"
+        assert (
+            connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == database.HEAD
+        )
     state.close()
 
 

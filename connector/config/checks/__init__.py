@@ -41,6 +41,8 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     segments.segments_lead_somewhere,
     segments.priority_lists_are_orders,
     campaigns.campaigns_lead_somewhere,
+    campaigns.offers_are_whole,
+    campaigns.best_offers_lead_somewhere,
     campaigns.arms_add_up,
     campaigns.options_are_meant,
     campaigns.budgets_can_be_reckoned,

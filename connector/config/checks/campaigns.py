@@ -63,6 +63,77 @@ def campaigns_lead_somewhere(draft: Draft) -> Iterator[Problem]:
             )
 
 
+def offers_are_whole(draft: Draft) -> Iterator[Problem]:
+    """Offers are strategies, make 100 %, and stand in place of a strategy."""
+    for name, campaign in draft.config.campaigns.items():
+        path: KeyPath = ("campaigns", name, "offers")
+        if not campaign.offers:
+            continue
+        total = share_sum(list(campaign.offers.values()))
+        if total != 1:
+            percent = f"{(total * 100).normalize():f}%"
+            yield draft.problem(path, f"the offers add up to {percent}", allowed="100%")
+        if len(campaign.offers) < 2:
+            yield draft.problem(
+                path,
+                "there is one offer, so there is nothing to compare",
+                hint="Name it as the campaign's strategy, or add another.",
+            )
+        if campaign.strategy is not None:
+            yield draft.problem(
+                ("campaigns", name, "strategy"),
+                "a strategy and offers",
+                allowed="one of them: each offer is a strategy",
+            )
+        for offer in campaign.offers:
+            yield from draft.unknown((*path, offer), "strategy", offer, draft.names("strategies"))
+            strategy = draft.config.strategies.get(offer)
+            if strategy is not None and strategy.best_offer_of is not None:
+                yield draft.problem(
+                    (*path, offer),
+                    f"strategy {offer} gives the best offer of {strategy.best_offer_of}",
+                    allowed="strategies that say what is given",
+                )
+
+
+def best_offers_lead_somewhere(draft: Draft) -> Iterator[Problem]:
+    """The best offer is one of a campaign that tries several, and there is one to begin with."""
+    for name, strategy in draft.config.strategies.items():
+        path: KeyPath = ("strategies", name)
+        if strategy.best_offer_of is None:
+            if strategy.otherwise is not None:
+                hint = "Add best_offer_of, or give the strategy itself."
+                yield draft.problem((*path, "otherwise"), "otherwise than what?", hint=hint)
+            continue
+        yield from draft.unknown(
+            (*path, "best_offer_of"), "campaign", strategy.best_offer_of, draft.names("campaigns")
+        )
+        tried = draft.config.campaigns.get(strategy.best_offer_of)
+        if tried is not None and not tried.offers:
+            yield draft.problem(
+                (*path, "best_offer_of"),
+                f"campaign {strategy.best_offer_of} tries no offers",
+                hint="Give it offers: {one_strategy: 50%, another: 50%}.",
+            )
+        if strategy.otherwise is None:
+            yield draft.problem(
+                (*path, "otherwise"),
+                "is missing: what is given until an offer has proved best",
+                allowed="the name of a strategy",
+            )
+            continue
+        yield from draft.unknown(
+            (*path, "otherwise"), "strategy", strategy.otherwise, draft.names("strategies")
+        )
+        other = draft.config.strategies.get(strategy.otherwise)
+        if other is not None and other.best_offer_of is not None:
+            yield draft.problem(
+                (*path, "otherwise"),
+                f"strategy {strategy.otherwise} says the same of {other.best_offer_of}",
+                allowed="a strategy that says what is given",
+            )
+
+
 def arms_add_up(draft: Draft) -> Iterator[Problem]:
     """Arms make 100 % exactly, and somebody is treated."""
     for name, campaign in draft.config.campaigns.items():
@@ -96,14 +167,19 @@ def options_are_meant(draft: Draft) -> Iterator[Problem]:
 def budgets_can_be_reckoned(draft: Draft) -> Iterator[Problem]:
     """A budget needs a strategy that says what a contact costs."""
     for name, campaign in draft.config.campaigns.items():
-        strategy = draft.config.strategies.get(campaign.strategy or "")
-        unreadable = strategy is None and campaign.strategy is not None
-        if campaign.budget is None or unreadable:
+        given = draft.config.given(name)
+        found = {one: draft.config.strategies.get(one) for one in given}
+        if campaign.budget is None or None in found.values():
             continue
-        if strategy is None:
+        free = [
+            one
+            for one, strategy in found.items()
+            if strategy and strategy.cost_per_contact is None and not strategy.cost_per_redemption
+        ]
+        if not given:
             message = "a budget, but the campaign has no strategy that names costs"
-        elif strategy.cost_per_contact is None and strategy.cost_per_redemption is None:
-            message = f"a budget, but strategy {campaign.strategy} names no costs"
+        elif free:
+            message = f"a budget, but strategy {free[0]} names no costs"
         else:
             continue
         hint = "Give the strategy cost_per_contact or cost_per_redemption."
@@ -114,8 +190,8 @@ def rankings_have_a_budget(draft: Draft) -> Iterator[Problem]:
     """Ranking people says something only where each costs something and money is limited."""
     shared = {name for one in draft.config.budgets.values() for name in one.campaigns}
     for name, campaign in draft.config.campaigns.items():
-        strategy = draft.config.strategies.get(campaign.strategy or "")
-        if campaign.rank_by is None or (strategy is None and campaign.strategy is not None):
+        found = [draft.config.strategies.get(one) for one in draft.config.given(name)]
+        if campaign.rank_by is None or None in found:
             continue
         path: KeyPath = ("campaigns", name, "rank_by")
         if campaign.budget is None and name not in shared and "budgets" not in draft.broken:
@@ -124,7 +200,7 @@ def rankings_have_a_budget(draft: Draft) -> Iterator[Problem]:
                 "ranks people, but no budget is limited",
                 hint="Give the campaign a budget, or name it in one of budgets.",
             )
-        if strategy is None or not strategy.cost_per_contact:
+        if not found or not all(one and one.cost_per_contact for one in found):
             yield draft.problem(
                 path,
                 "ranks people for a budget, but a contact costs nothing",
@@ -158,18 +234,21 @@ def shared_budgets_are_whole(draft: Draft) -> Iterator[Problem]:
 def campaign_properties_lead_somewhere(draft: Draft) -> Iterator[Problem]:
     """``strategy.<key>`` and ``content.<key>`` exist; ``rfm.<column>`` is a column of the model."""
     for name, campaign in draft.config.campaigns.items():
-        strategy = draft.config.strategies.get(campaign.strategy or "")
+        given = draft.config.given(name)
         for key, value in campaign.properties.items():
             path: KeyPath = ("campaigns", name, "properties", key)
             owner, _, field = value.partition(".")
-            if owner in ("strategy", "content") and campaign.strategy is None:
+            if owner in ("strategy", "content") and not given:
                 message = f"found {shown(value)}, but the campaign has no strategy"
                 yield draft.problem(path, message)
             elif owner == "strategy":
                 yield from draft.unknown(path, "strategy value", field, STRATEGY_KEYS)
-            elif owner == "content" and strategy is not None:
-                what = f"content of strategy {campaign.strategy}"
-                yield from draft.unknown(path, what, field, tuple(strategy.content))
+            elif owner == "content":
+                for one in given:
+                    strategy = draft.config.strategies.get(one)
+                    if strategy is not None:
+                        what = f"content of strategy {one}"
+                        yield from draft.unknown(path, what, field, tuple(strategy.content))
             else:
                 yield from _score(draft, path, value)
     for name, destination in draft.config.destinations.items():
@@ -248,14 +327,15 @@ def audiences_have_one_list(draft: Draft) -> Iterator[Problem]:
             destination = config.destinations.get(to)
             if destination is None or destination.membership is None:
                 continue
-            title = config.list_name(name, to)
-            other = lists.setdefault((to, title.casefold()), name)
-            if other != name:
-                yield draft.problem(
-                    ("destinations", to, "membership"),
-                    f"campaigns {other} and {name} would share the list {shown(title)}",
-                    allowed="a name that holds {campaign}",
-                )
+            base = config.list_name(name, to)
+            for title in (base, *(f"{base} | {offer}" for offer in campaign.offers)):
+                other = lists.setdefault((to, title.casefold()), name)
+                if other != name:
+                    yield draft.problem(
+                        ("destinations", to, "membership"),
+                        f"campaigns {other} and {name} would share the list {shown(title)}",
+                        allowed="a name that holds {campaign}",
+                    )
 
 
 def metrics_are_whole(draft: Draft) -> Iterator[Problem]:

@@ -68,7 +68,11 @@ class Activation:
     @property
     def draws(self) -> list[holdouts.Draw]:
         """What is drawn for each active campaign."""
-        return [holdouts.Draw(c.name, c.epoch, c.shares) for c in self.campaigns if c.active]
+        return [
+            holdouts.Draw(c.name, c.epoch, c.shares, {n: o.share for n, o in c.offers.items()})
+            for c in self.campaigns
+            if c.active
+        ]
 
     @property
     def global_draw(self) -> holdouts.Draw | None:

@@ -172,6 +172,9 @@ def _carry_out(
         # Every assignment, and of every arm who would be sent something, is on record before the
         # first push, and kept whatever happens next.
         journal.log_shares(_shares(activation, header), config_version=header.config_digest)
+        journal.log_offer_shares(
+            _offer_shares(activation, header), config_version=header.config_digest
+        )
         journal.log_arms(
             plan.side_table("new_arms"),
             run_id=run_id,
@@ -234,6 +237,17 @@ def _shares(activation: Activation, header: Header) -> list[tuple[str, int, str,
         (draw.campaign, draw.epoch, arm.value, share)
         for draw in draws
         for arm, share in draw.shares.items()
+    ]
+
+
+def _offer_shares(activation: Activation, header: Header) -> list[tuple[str, int, str, float]]:
+    """The same for the offers of the treatment arm."""
+    planned = {campaign.campaign for campaign in header.campaigns}
+    return [
+        (c.name, c.epoch, offer, one.share)
+        for c in activation.campaigns
+        if c.name in planned
+        for offer, one in c.offers.items()
     ]
 
 

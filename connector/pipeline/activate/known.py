@@ -81,11 +81,13 @@ def _resolve_assignments(con: duckdb.DuckDBPyConnection) -> None:
         SELECT a.campaign, a.epoch, m.now_id AS profile_id,
             arg_min(a.arm, (a.first_eligible_at, a.profile_id)) AS arm,
             arg_min(a.bucket, (a.first_eligible_at, a.profile_id)) AS bucket,
-            min(a.first_eligible_at) AS first_eligible_at
+            min(a.first_eligible_at) AS first_eligible_at,
+            -- Plain arg_min passes over NULL, and would take the offer of the later one.
+            arg_min_null(a.offer, (a.first_eligible_at, a.profile_id)) AS offer
         FROM st_raw_assignments a JOIN merged m ON m.profile_id = a.profile_id
         GROUP BY 1, 2, 3
         UNION ALL
-        SELECT a.campaign, a.epoch, a.profile_id, a.arm, a.bucket, a.first_eligible_at
+        SELECT a.campaign, a.epoch, a.profile_id, a.arm, a.bucket, a.first_eligible_at, a.offer
         FROM st_raw_assignments a ANTI JOIN merged m ON m.profile_id = a.profile_id
         """
     )
@@ -124,7 +126,8 @@ _STATE_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "st_merges": ("profile_merges", ("from_profile_id", "into_profile_id")),
     "st_labels": ("labels", ("model", "profile_id", "label")),
     "st_raw_assignments": (
-        "assignments", ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at")
+        "assignments",
+        ("campaign", "epoch", "profile_id", "arm", "bucket", "first_eligible_at", "offer"),
     ),
     "st_raw_sends": (
         "would_send", ("campaign", "epoch", "profile_id", "at", "decision", "reason")

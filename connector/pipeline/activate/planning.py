@@ -17,6 +17,7 @@ from connector import holdouts
 from connector.audiences import desired, eligibility, rationing, reach, sends
 from connector.audiences.specs import load_specs
 from connector.domain import Stage
+from connector.errors import PlanError
 from connector.pipeline.activate import notes
 from connector.pipeline.activate.activation import Activation, Progress, silent
 from connector.pipeline.activate.inspection import Inspection, inspect_audiences, look_up
@@ -70,6 +71,7 @@ def make_plan(
     reach.build_reach(con, doubted_before=activation.doubted_before)
     inspection = _inspect(con, state, activation, now=now, progress=progress)
     reach.apply_records(con)
+    _check_offers(con, activation)
     eligibility.build_candidates(con)
     holdouts.draw_arms(
         con,
@@ -95,7 +97,7 @@ def make_plan(
     records = summary.records_plans(con)
     campaigns = summary.campaign_plans(
         con,
-        costs={c.name: c.cost_per_contact for c in activation.campaigns},
+        prices={c.name: c.price for c in activation.campaigns},
         budgets={c.name: c.budget_per_run for c in activation.campaigns},
         shared={
             name: (one.name, one.per_run)
@@ -222,6 +224,35 @@ def _audience_plans(
     ]
 
 
+def _check_offers(con: duckdb.DuckDBPyConnection, activation: Activation) -> None:
+    """Refuse offers that the log contradicts: nobody's offer may change, or be forgotten.
+
+    Raises:
+        PlanError: People of a campaign and epoch were treated without an offer, or were given one
+            that the file names no more.
+    """
+    for campaign, epoch, offer, n in con.execute(
+        """
+        SELECT c.campaign, c.epoch, s.offer, count(*) FROM st_assignments s
+        JOIN cfg_campaigns c ON c.campaign = s.campaign AND c.epoch = s.epoch AND c.active
+        WHERE s.arm = 'treatment' GROUP BY ALL ORDER BY ALL
+        """
+    ).fetchall():
+        spec = next(one for one in activation.campaigns if one.name == campaign)
+        if offer is None and spec.offers:
+            raise PlanError(
+                f"campaigns.{campaign}.offers: {n:,} people of epoch {epoch} are treated without an"
+                " offer, and what somebody has been given is for good.",
+                hint=f"Raise campaigns.{campaign}.epoch: with it everybody is drawn anew.",
+            )
+        if offer is not None and offer not in spec.offers:
+            raise PlanError(
+                f"campaigns.{campaign}.offers: {n:,} people of epoch {epoch} were given {offer!r},"
+                " which the file does not name any more.",
+                hint=f"Keep it with 0%, or raise campaigns.{campaign}.epoch to draw anew.",
+            )
+
+
 def _postpone_arms(con: duckdb.DuckDBPyConnection, unreadable: Collection[str]) -> None:
     """Draw nobody for a campaign that reaches none of its destinations in this run.
 
@@ -291,7 +322,7 @@ def _build_advances(
     """What apply will write to the state: new arms, changed labels, changed segment states."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE new_arms AS SELECT campaign, epoch, profile_id, arm,"
-        " bucket, first_eligible_at"
+        " bucket, first_eligible_at, offer"
         " FROM arms WHERE is_new ORDER BY campaign, epoch, profile_id"
     )
     at = utc_text(as_of)

@@ -155,6 +155,7 @@ class CampaignView:
         rank: Place among those who would be added, best first; None where there is no budget, or
             the person is on the list already.
         reached: How many of them the budget reaches.
+        offer: Which of several offers, of somebody who is treated; None: there are none.
     """
 
     campaign: str
@@ -167,6 +168,7 @@ class CampaignView:
     since: datetime | None
     rank: int | None = None
     reached: int | None = None
+    offer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

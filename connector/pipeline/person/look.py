@@ -210,7 +210,7 @@ class Look(Subject):
             self.rows("SELECT campaign, blocked FROM candidates WHERE profile_id = $who")
         )
         for name, one in self.config.campaigns.items():
-            arm, is_logged, since = self._arm(name, one.epoch)
+            arm, is_logged, since, offer = self._arm(name, one.epoch)
             place = self._place(name) if one.rank_by is not None else None
             status, code = "blocked", candidates.get(name) or ""
             if name not in active:
@@ -224,6 +224,8 @@ class Look(Subject):
             else:
                 status = "addressed" if arm == Arm.TREATMENT else "held_out"
                 why = _ARMS[Arm(arm or Arm.TREATMENT)]
+                if offer is not None:
+                    why += f" The offer is {offer}, drawn by chance and for good."
                 if status == "addressed" and place is not None and place.waiting:
                     why += f" Place {place.rank:,} of {place.all:,} by {one.rank_by}; the budget of"
                     why += f" this run reaches {place.reached:,}."
@@ -234,6 +236,7 @@ class Look(Subject):
                 name, status, why, code, one.segment, arm, source, since,
                 rank=None if place is None else place.rank,
                 reached=None if place is None else place.reached,
+                offer=offer,
             )  # fmt: skip
 
     def _place(self, campaign: str) -> _Place | None:
@@ -262,15 +265,18 @@ class Look(Subject):
             words += f", down to {place.last:,.4g}"
         return f"{words}. A later run continues with those who wait; the arm stays."
 
-    def _arm(self, campaign: str, epoch: int) -> tuple[str | None, bool, datetime | None]:
-        """Arm, whether it is in the log, and since when."""
+    def _arm(
+        self, campaign: str, epoch: int
+    ) -> tuple[str | None, bool, datetime | None, str | None]:
+        """Arm, whether it is in the log, since when, and the offer."""
         draw = {"campaign": campaign, "epoch": epoch}
         one = "WHERE profile_id = $who AND campaign = $campaign AND epoch = $epoch"
-        logged = self.rows(f"SELECT arm, first_eligible_at FROM st_assignments {one}", draw)
+        logged = self.rows(f"SELECT arm, first_eligible_at, offer FROM st_assignments {one}", draw)
         if logged:
-            return logged[0][0], True, parse_utc(logged[0][1])
-        drawn = self.rows(f"SELECT arm FROM arms {one}", draw)
-        return (drawn[0][0] if drawn else None), False, None
+            return logged[0][0], True, parse_utc(logged[0][1]), logged[0][2]
+        drawn = self.rows(f"SELECT arm, offer FROM arms {one}", draw)
+        arm, offer = drawn[0] if drawn else (None, None)
+        return arm, False, None, offer
 
     def _dates(self, one: Campaign) -> str:
         today = self.found.as_of.astimezone(self.config.project.zone).date()
@@ -308,7 +314,7 @@ class Look(Subject):
         draw = self.activation.global_draw
         if draw is None:
             return "none."
-        arm, is_logged, since = self._arm(draw.campaign, draw.epoch)
+        arm, is_logged, since, _ = self._arm(draw.campaign, draw.epoch)
         zone = self.config.project.timezone
         when = "as the next run would draw it"
         if is_logged and since:

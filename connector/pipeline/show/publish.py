@@ -104,9 +104,9 @@ def write_published(found: Understanding, plan: Plan, shown: Shown) -> None:
     kept = ", ".join(f'"{name}"' for name in found.columns if name not in PRIVATE)
     queries = {
         "scores": f"SELECT {kept} FROM scored ORDER BY profile_id",
-        "memberships": "SELECT m.segment, m.profile_id, m.reason, k.campaign, a.arm, k.blocked"
-        " FROM segment_members m LEFT JOIN candidates k ON k.segment = m.segment AND k.profile_id"
-        " = m.profile_id"
+        "memberships": "SELECT m.segment, m.profile_id, m.reason, k.campaign, a.arm, a.offer,"
+        " k.blocked FROM segment_members m"
+        " LEFT JOIN candidates k ON k.segment = m.segment AND k.profile_id = m.profile_id"
         " LEFT JOIN arms a ON a.campaign = k.campaign AND a.profile_id = k.profile_id"
         " ORDER BY m.segment, m.profile_id, k.campaign",
     }

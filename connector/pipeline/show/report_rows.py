@@ -183,7 +183,7 @@ def campaigns(
                 cost=row.get("cost", 0.0),
                 budget=row.get("budget"),
                 audiences=tuple(lists.get(name, ())),
-                strategy=one.strategy or "",
+                strategy=one.strategy or ", ".join(one.offers),
                 offer=(strategy.offer or "") if strategy else "",
                 goal=one.goal,
                 starts_on=one.start,
