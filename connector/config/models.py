@@ -320,11 +320,13 @@ class TrainOn(Section):
         campaign: Its past arms, every epoch.
         min_per_arm: People in each of the two arms whose windows have closed.
         control: What treatment is compared with; None: no contact, where the campaign has it.
+        offer: The effect of this one of the campaign's offers; None: of treatment as a whole.
     """
 
     campaign: Name
     min_per_arm: Annotated[StrictInt, Field(ge=200)] = 2000
     control: Literal["no_contact", "business_as_usual"] | None = None
+    offer: Name | None = None
 
 
 class UpliftGates(Section):

@@ -52,6 +52,13 @@ def uplift_learns_from_an_experiment(draft: Draft) -> Iterator[Problem]:
         campaign = draft.config.campaigns.get(source)
         if campaign is None:
             continue
+        if model.train_on.offer is not None:
+            yield from draft.unknown(
+                ("models", name, "train_on", "offer"),
+                f"offer of {source}",
+                model.train_on.offer,
+                tuple(campaign.offers),
+            )
         held = {arm.value for arm, share in campaign.arms.items() if share} - {Arm.TREATMENT.value}
         if not held:
             yield draft.problem(

@@ -139,14 +139,19 @@ def _people(
     )
     reader = warehouse.batches(
         "SELECT u.profile_id AS profile_id, CAST(u.epoch AS BIGINT) AS epoch, u.arm AS arm,"
+        " a.offer AS offer,"
         f" a.config_version AS config_version, a.first_eligible_at AS first_eligible_at,"
         f" u.{quote(metric.name)} AS outcome FROM {OUTCOMES} AS u JOIN {ASSIGNMENTS} AS a"
         " ON a.campaign = u.campaign AND a.epoch = u.epoch AND a.profile_id = u.profile_id"
     )
     rows: pd.DataFrame = pa.Table.from_batches(list(reader), reader.schema).to_pandas()
-    rows = rows[rows["arm"].isin((Arm.TREATMENT.value, control.value))]
+    offer = settings.train_on.offer
+    is_treated = rows["arm"] == Arm.TREATMENT.value
+    # Of several offers the others are another treatment, and no part of this comparison.
+    mine = is_treated if offer is None else is_treated & (rows["offer"] == offer)
+    rows = rows[mine | (rows["arm"] == control.value)]
     drawn = [
-        _chance(past, int(epoch), str(version), control)
+        past.chance(int(epoch), str(version), control, offer)
         for epoch, version in zip(rows["epoch"], rows["config_version"], strict=True)
     ]
     rows = rows.assign(chance=drawn, treated=(rows["arm"] == Arm.TREATMENT.value).astype("float64"))
@@ -160,13 +165,6 @@ def _people(
         )
     wanted = ["outcome", "treated", "chance", "first_eligible_at"]
     return rows.set_index(["profile_id", "epoch"])[wanted].sort_index()
-
-
-def _chance(past: PastArms, epoch: int, version: str, control: Arm) -> float:
-    """Chance of treatment given one of the two arms; not a number where no shares are known."""
-    shares = past.shares.get((epoch, version), {})
-    treated, held = shares.get(Arm.TREATMENT, 0.0), shares.get(control, 0.0)
-    return treated / (treated + held) if treated + held > 0 else float("nan")
 
 
 def _instants(times: pd.Series) -> pd.Series:
@@ -199,7 +197,10 @@ def _known_then(
 
 def _notes(settings: Settings, control: Arm, stale: pd.Timedelta) -> tuple[str, ...]:
     control_words = control.value.replace("_", " ")
-    about = f"Treatment is compared with {control_words}."
+    what = (
+        "Treatment" if settings.train_on.offer is None else f"The offer {settings.train_on.offer}"
+    )
+    about = f"{what} is compared with {control_words}."
     found = [about]
     if stale > pd.Timedelta(0):
         found.append(
