@@ -148,7 +148,8 @@ def read_bare(state: State) -> None:
         " fields, version FROM records",
         "SELECT destination, audience_id, match_key, profile_id, presence, claims, version"
         " FROM memberships",
-        "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at FROM assignments",
+        "SELECT campaign, epoch, profile_id, arm, bucket, first_eligible_at,"
+        " coalesce(offer, '') AS offer FROM assignments",
     )
     with adbc.connect(str(state.folder / "state.db")) as database, database.cursor() as cursor:
         for query in queries:
