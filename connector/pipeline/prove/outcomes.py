@@ -47,7 +47,8 @@ def load_assignments(state: State, warehouse: Warehouse) -> None:
         {
             "log": "SELECT a.campaign, a.epoch,"
             " coalesce(m.into_profile_id, a.profile_id) AS profile_id, a.arm,"
-            " a.first_eligible_at, a.config_version, a.run_id, a.profile_id AS logged_as"
+            " a.first_eligible_at, a.config_version, a.run_id, a.profile_id AS logged_as,"
+            " coalesce(a.offer, '') AS offer"
             " FROM assignments a LEFT JOIN profile_merges m ON m.from_profile_id = a.profile_id"
         }
     )["log"]
@@ -58,7 +59,7 @@ def load_assignments(state: State, warehouse: Warehouse) -> None:
     columns["first_eligible_at"] = pa.array(times, pa.timestamp("us"))
     warehouse.load(LOG, pa.table(columns))
     kept = ("campaign", "epoch", "config_version", "profile_id", "arm", "first_eligible_at")
-    names = ", ".join(f"x.{name} AS {name}" for name in (*kept, "run_id", "logged_as"))
+    names = ", ".join(f"x.{name} AS {name}" for name in (*kept, "run_id", "logged_as", "offer"))
     warehouse.create_table_as(
         ASSIGNMENTS,
         f"SELECT {names} FROM (SELECT a.*, row_number() OVER (PARTITION BY a.campaign, a.epoch,"

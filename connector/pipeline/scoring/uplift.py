@@ -10,6 +10,7 @@ than the person's own and so gives nothing away.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 
 import pandas as pd
@@ -18,12 +19,15 @@ import pyarrow as pa
 from connector.config.models import UpliftModel as Settings
 from connector.domain import Arm
 from connector.errors import InsufficientDataError
+from connector.lift.compare import unit_of
 from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec
 from connector.lift.units import units_sql
 from connector.models.card import ScoreColumn
 from connector.models.uplift import PublishIf, Trials, UpliftModel, UpliftSpec, fit
 from connector.models.uplift.model import columns
 from connector.pipeline import specs
+from connector.pipeline.prove.measure import mapped
+from connector.pipeline.prove.outcomes import load_withdrawals
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
 from connector.pipeline.scoring.past_arms import PastArms
@@ -32,8 +36,8 @@ from connector.warehouse.render import quote
 MOST_INSTANTS = 60
 """So many instants are computed for training; more are cut into as many stretches."""
 
-UNITS = {MetricKind.SUM: "currency", MetricKind.COUNT: "orders", MetricKind.SHARE: "share (0-1)"}
-"""Kind of a metric -> unit of one person's outcome."""
+LEARNED = (MetricKind.SUM, MetricKind.COUNT, MetricKind.SHARE)
+"""Kinds of metrics that are a number of one person, and something that happened."""
 
 OUTCOMES = "training_units"
 
@@ -57,7 +61,7 @@ def _fit(
             name=name,
             campaign=settings.train_on.campaign,
             metric=metric.name,
-            unit=UNITS[metric.kind],
+            unit=_unit(context, metric),
             learner=settings.learner,
             algorithm=settings.algorithm,
             publish_if=PublishIf(
@@ -90,14 +94,22 @@ def _metric(context: ScoringContext, name: str, settings: Settings) -> MetricSpe
     config = context.config
     chosen = settings.metric or config.campaigns[settings.train_on.campaign].goal
     metric = specs.metric_spec(chosen, config.metrics[chosen])
-    if metric.kind not in UNITS:
+    if metric.kind not in LEARNED:
         path = f"models.{name}.{'metric' if settings.metric else 'train_on'}"
         raise config.config_error(
             path,
             f"{chosen} is no number of one person that an effect could be learned of",
-            f"Name a metric that is a {', a '.join(UNITS)}.",
+            f"Name a metric that is a {', a '.join(LEARNED)}.",
         )
     return metric
+
+
+def _unit(context: ScoringContext, metric: MetricSpec) -> str:
+    """What one person's outcome is in."""
+    if metric.kind is MetricKind.SHARE:
+        return "share (0-1)"
+    _, is_money = unit_of(metric, context.config.project.currency)
+    return "currency" if is_money else metric.expression.replace("_", " ")
 
 
 def _control(settings: Settings, past: PastArms) -> Arm:
@@ -135,6 +147,10 @@ def _people(
             order_columns=warehouse.columns(ORDERS),
             as_of=context.as_of,
             campaigns=[campaign],
+            inputs=replace(
+                mapped(context.config, warehouse),
+                has_withdrawals=load_withdrawals([metric], context.config, warehouse),
+            ),
         ),
     )
     reader = warehouse.batches(
