@@ -31,13 +31,14 @@ from typing import Any
 from scipy import stats
 
 from connector.errors import InsufficientDataError
-from connector.lift.compare import MeasurementSpec, more_is_worse, unit_of
+from connector.lift.compare import MeasurementSpec
 from connector.lift.estimate import Estimated, estimate
 from connector.lift.intervals import Interval, normal_quantile
 from connector.lift.joint import JointMoments
 from connector.lift.looks import Plan, decision_p, sight
-from connector.lift.metrics import MetricKind, MetricSpec
+from connector.lift.metrics import MetricKind
 from connector.lift.multiple import benjamini_hochberg, false_coverage_confidence
+from connector.lift.outcome import Outcome
 from connector.lift.power import expected_buyers, expected_rarer
 from connector.lift.result import Stage
 from connector.lift.sequential import Critical, Design, Phase, critical_at
@@ -60,7 +61,7 @@ class Trial:
     Attributes:
         campaign: Its name.
         epoch: Randomisation epoch.
-        metric: What is compared: the campaign's goal.
+        outcome: What is compared: the campaign's goal.
         offers: Names, in order.
         control: Name of the control arm; empty: there is none, and offers are compared with each
             other only.
@@ -71,7 +72,7 @@ class Trial:
 
     campaign: str
     epoch: int
-    metric: MetricSpec
+    outcome: Outcome
     offers: tuple[str, ...]
     control: str
     planned: int = 1
@@ -218,11 +219,11 @@ def compare_offers(
     finished = [
         drawn.finished(pair, p, level) for pair, (p, level) in zip(made, adjusted, strict=True)
     ]
-    unit, _ = unit_of(trial.metric, rules.currency)
+    unit = trial.outcome.unit
     return OfferLift(
         campaign=trial.campaign,
         epoch=trial.epoch,
-        metric=trial.metric.name,
+        metric=trial.outcome.name,
         unit=unit.label,
         scale=unit.scale,
         confidence=rules.confidence,
@@ -259,7 +260,7 @@ class _Drawing:
     def pair(self, place: tuple[str, str], first: str, second: str) -> _Pair:
         """One comparison, its p-value not corrected yet."""
         a, b = (self.groups[place].get(label) for label in (first, second))
-        kind = self.trial.metric.kind
+        kind = self.trial.outcome.kind
         shown = OfferComparison(
             dimension=place[0],
             name=place[1],
@@ -358,7 +359,7 @@ def _best(
         for side in ((one.first, one.mean_first), (one.second, one.mean_second))
     ]
     means = {label: mean for label, mean in sides if mean is not None}
-    sign = -1.0 if more_is_worse(trial.metric) else 1.0
+    sign = -1.0 if trial.outcome.more_is_worse else 1.0
     order = sorted(
         (label for label in trial.offers if label in means),
         key=lambda label: (-sign * means[label], label),

@@ -15,11 +15,12 @@ from connector.lift.joint import JointMoments
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.lift.multiple import difference_p
 from connector.lift.offers import EVERYBODY, OfferLift, Trial, compare_offers, split_alarm
+from connector.lift.outcome import outcome_of
 from connector.lift.result import Stage
 from connector.lift.sequential import Design
 
 AS_OF = datetime(2026, 3, 2, 5, tzinfo=UTC)
-REVENUE = MetricSpec("revenue_per_person_30d", MetricKind.SUM, "net_revenue", 30)
+REVENUE = outcome_of(MetricSpec("revenue_per_person_30d", MetricKind.SUM, "net_revenue", 30), "EUR")
 RULES = MeasurementSpec(design=Design.FIXED)
 TRIAL = Trial("winback", 1, REVENUE, ("ship", "ten"), "no_contact", planned=6_000)
 
@@ -173,7 +174,7 @@ def test_of_bad_news_the_offer_with_least_is_best() -> None:
             for label, rate in (("ten", 0.05), ("ship", 0.12), ("no_contact", 0.2))
         }
     }
-    lift = compare_offers(replace(TRIAL, metric=left), made, RULES, as_of=AS_OF)
+    lift = compare_offers(replace(TRIAL, outcome=outcome_of(left, "EUR")), made, RULES, as_of=AS_OF)
     assert lift.best_of() == "ten"
     assert (lift.unit, lift.scale) == ("percentage points", 100.0)
 

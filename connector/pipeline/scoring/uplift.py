@@ -19,8 +19,8 @@ import pyarrow as pa
 from connector.config.models import UpliftModel as Settings
 from connector.domain import Arm
 from connector.errors import InsufficientDataError
-from connector.lift.compare import unit_of
 from connector.lift.metrics import ASSIGNMENTS, ORDERS, MetricKind, MetricSpec
+from connector.lift.outcome import outcome_of
 from connector.lift.units import units_sql
 from connector.models.card import ScoreColumn
 from connector.models.uplift import PublishIf, Trials, UpliftModel, UpliftSpec, fit
@@ -108,7 +108,7 @@ def _unit(context: ScoringContext, metric: MetricSpec) -> str:
     """What one person's outcome is in."""
     if metric.kind is MetricKind.SHARE:
         return "share (0-1)"
-    _, is_money = unit_of(metric, context.config.project.currency)
+    is_money = outcome_of(metric, context.config.project.currency).is_money
     return "currency" if is_money else metric.expression.replace("_", " ")
 
 
