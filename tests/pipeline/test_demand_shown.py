@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +11,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from connector.cli.app import app
 from connector.models.demand_backtest import DemandBacktest
 from connector.pipeline.project import Project
 from connector.pipeline.scoring import demand
@@ -199,3 +202,27 @@ def test_the_report_shows_what_is_published(ran: Ran) -> None:
     assert summary.total.error == pytest.approx(total.wape)
     assert (summary.first_day, summary.last_day) == (total.first_day, total.last_day)
     assert [one.name for one in summary.segments] == ["ready", "cold", "valuable"]
+
+
+def test_the_command_lists_segments_and_categories_with_their_errors(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SALT", "salt")
+    monkeypatch.setenv("COLUMNS", "160")
+    given = ["backtest", "clv", "--config", str(ran.folder / "liftline.yaml")]
+    given += ["--as-of", AS_OF.isoformat()]
+    answer = CliRunner().invoke(app, given)
+    assert answer.exit_code == 0, answer.output
+    document = json.loads(CliRunner().invoke(app, [*given, "--output", "json"]).stdout)
+    demand = document["models"][0]["demand"]
+    parts = ran.tried.by_part
+    whole = parts[parts.segment.notna() & parts.category.isna()].set_index("segment")
+    assert [one["name"] for one in demand["segments"]] == ["ready", "cold", "valuable"]
+    for one in demand["segments"]:
+        assert one["wape"] == pytest.approx(whole.loc[one["name"], "wape"])
+    assert len(demand["categories"]) == 9
+    lines = answer.output.splitlines()
+    table = lines[next(i for i, text in enumerate(lines) if "Orders foretold" in text) :]
+    for one in (*demand["segments"], *demand["categories"]):
+        (line,) = (text for text in table if f" {one['name']} " in text)
+        assert f" {one['actual']:,.0f} " in line
