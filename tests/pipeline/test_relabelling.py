@@ -78,7 +78,7 @@ def test_another_number_of_clusters_waits_for_a_review_and_is_then_used(
     project = opened(CLUSTERS.replace("k: 3", "k: 7"))
     refused = standing(project, "personas")
     assert refused.refusal is not None
-    assert any("min_overlap" in reason for reason in refused.refusal.reasons)
+    assert any("people keep their label" in one for one in refused.refusal.reasons)
     assert len(model(project, "personas").ids) == 3
     assert read_registry(registry.read_text(), model="personas") == before
 
