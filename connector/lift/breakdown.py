@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from connector.errors import InsufficientDataError
 from connector.lift.adjustment import stratified
 from connector.lift.estimate import Estimated, MeanMethod, Methods, equivalent, estimate
 from connector.lift.intervals import Interval
-from connector.lift.joint import JointMoments
+from connector.lift.joint import JointMoments, merge_all_joint
 from connector.lift.looks import Sight, decision_p, sight
 from connector.lift.metrics import MetricKind
 from connector.lift.moments import ArmMoments
@@ -20,6 +21,12 @@ from connector.lift.rules import MeasurementSpec
 from connector.lift.scan import Measured
 from connector.lift.verdict import Evidence, Verdict
 from connector.lift.wording import arm_mean, buyers_of, summary
+
+SMALL_CELL = 10
+"""People of an arm below which a class is not shown by itself."""
+
+SMALL_CLASSES = "(smaller ones)"
+"""Name of the classes of a dimension that are too small to be shown."""
 
 UNKNOWN_CLASS = "(not known)"
 """Name of those whose class was not published."""
@@ -50,8 +57,7 @@ def classes_of(
     """
     metric, made = asked.outcome, []
     whole = treatment.total.n + holdout.total.n
-    for dimension, name in sorted({*treatment.classes, *holdout.classes}):
-        parts = treatment.classes.get((dimension, name)), holdout.classes.get((dimension, name))
+    for (dimension, name), parts in _large_enough(treatment, holdout).items():
         t, c = parts
         difference = relative = p_value = buyers = None
         obstacle = ""
@@ -108,6 +114,34 @@ def classes_of(
             )
         )
     return made
+
+
+def _large_enough(
+    treatment: Measured, holdout: Measured
+) -> dict[tuple[str, str], tuple[JointMoments | None, JointMoments | None]]:
+    """The classes of both arms, in order; small ones of a dimension are put together.
+
+    What fewer than :data:`SMALL_CELL` people of an arm brought comes close to what a person did,
+    so it is shown of a larger class or not at all.
+    """
+    shown: dict[tuple[str, str], tuple[JointMoments | None, JointMoments | None]] = {}
+    small: dict[str, list[tuple[JointMoments | None, JointMoments | None]]] = {}
+    for key in sorted({*treatment.classes, *holdout.classes}):
+        parts = treatment.classes.get(key), holdout.classes.get(key)
+        if all(part is not None and part.n >= SMALL_CELL for part in parts):
+            shown[key] = parts
+        else:
+            small.setdefault(key[0], []).append(parts)
+    for dimension, folded in small.items():
+        t, c = (_together([parts[i] for parts in folded]) for i in (0, 1))
+        if t is not None and c is not None and min(t.n, c.n) >= SMALL_CELL:
+            shown[dimension, SMALL_CLASSES] = (t, c)
+    return shown
+
+
+def _together(parts: Sequence[JointMoments | None]) -> JointMoments | None:
+    known = [part for part in parts if part is not None]
+    return merge_all_joint(known) if known else None
 
 
 def alternatives_of(

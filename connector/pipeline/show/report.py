@@ -21,6 +21,8 @@ from connector.pipeline.show import (
     report_time,
     report_value,
 )
+from connector.pipeline.show.lift_files import write_documents
+from connector.report.codec import encode_fields
 from connector.report.data import ReportData
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 
@@ -100,7 +102,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
 
 
 def write_report(project: Project, data: ReportData, out: Path | None = None) -> Path:
-    """Write the page, and its JSON beside it; returns the page's path.
+    """Write the page, its JSON, and the lift for other tools; returns the page's path.
 
     Args:
         project: Says where the page goes.
@@ -113,5 +115,9 @@ def write_report(project: Project, data: ReportData, out: Path | None = None) ->
     write_html(data, path)
     path.with_suffix(".json").write_text(
         json.dumps(data.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    lifts = (*data.lifts, *(data.global_holdout.lifts if data.global_holdout else ()))
+    write_documents(
+        [{**encode_fields(row), "n_open": row.n_open, "role": row.role} for row in lifts], path
     )
     return path
