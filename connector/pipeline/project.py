@@ -12,13 +12,13 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connector import registry
 from connector.audiences import reach
 from connector.audiences.specs import load_specs
 from connector.config import Config, load_config
-from connector.domain import Stage
+from connector.domain import Finding, Level, Stage
 from connector.errors import ConfigError, PlanError
 from connector.pipeline import specs
 from connector.pipeline.activate.activation import Activation, Progress
@@ -38,6 +38,9 @@ from connector.profiles import consent, customers, exclusion, people
 from connector.sources import mapping
 from connector.state.database import State
 from connector.state.journal import Journal
+
+if TYPE_CHECKING:
+    from connector.pipeline.prove.offering import Proof
 
 PATH_OPTIONS = ("path",)
 """Adapter options that are paths, meant relative to the configuration."""
@@ -336,6 +339,7 @@ class Project:
         """
         config = self.config
         as_of = as_of or (found.as_of if found else config.project.instant(self.now))
+        proved = self._proofs(found)
         global_holdout = config.holdouts.global_on(as_of.astimezone(config.project.zone).date())
         return Activation(
             project=config.project.name,
@@ -348,7 +352,12 @@ class Project:
                 as_of=as_of,
                 drawn=self.journal.drawn_arms(),
                 scored=found.columns if found else {},
+                proved={name: one.offer for name, one in proved.items() if one.offer is not None},
             ),
+            remarks=[
+                Finding(Level.NOTE, f"campaigns.{name}.strategy", one.told(config, name))
+                for name, one in proved.items()
+            ],
             rations=specs.rations(config),
             priority_lists=specs.priority_lists(config),
             limits=specs.guard_limits(config),
@@ -368,6 +377,19 @@ class Project:
             ),
             reconcile_every=specs.reconcile_every(config),
         )
+
+    def _proofs(self, found: Understanding | None) -> dict[str, Proof]:
+        """Which offer of another campaign each gives that asks for the best one.
+
+        Applying needs none: what is sent is in the plan.
+        """
+        asked = any(one.best_offer_of for one in self.config.strategies.values())
+        if not asked or found is None or not isinstance(found.warehouse, Workspace):
+            return {}
+        # Only now: comparing takes scipy, which is slow to load.
+        from connector.pipeline.prove.offering import proofs
+
+        return proofs(self.config, self.state, found.warehouse, as_of=found.as_of)
 
     def _newest_plan(self) -> Path:
         folders = sorted((self.state.folder / "plans").glob("plan-*/plan.json"))

@@ -295,7 +295,8 @@ def campaign_specs(
     specs = []
     for name, one in config.campaigns.items():
         strategy = strategy_of(config, one, proved.get(name))
-        constants, columns = campaign_properties(one, strategy)
+        # Of several offers each has fixed values of its own; the columns are the same.
+        constants, columns = campaign_properties(one, strategy or _some_strategy(config, name))
         specs.append(
             CampaignSpec(
                 name=name,

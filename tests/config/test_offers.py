@@ -37,6 +37,7 @@ def spec_of(config: Config, name: str, **more: Any) -> Any:
 def test_each_offer_has_its_values_its_price_and_its_list() -> None:
     spec = spec_of(read(), "winback")
     assert spec.constants == {}
+    assert spec.columns == {}
     assert {name: dict(one.constants) for name, one in spec.offers.items()} == {
         "ten": {"offer": "10_percent", "subject": "Ten"},
         "ship": {"offer": "free", "subject": "Free"},

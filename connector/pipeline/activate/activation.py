@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from connector import holdouts
 from connector.audiences.rationing import Ration
 from connector.audiences.specs import CampaignSpec, DestinationSpec, PriorityList
-from connector.domain import Arm, Field
+from connector.domain import Arm, Field, Finding
 from connector.plan import summary
 from connector.ports import Destination
 
@@ -46,6 +46,7 @@ class Activation:
         reconcile_every: Destination name -> how old the last reading of its lists may be; zero
             reads them in every run. Lists of a destination without an entry are never read again.
         rations: Budgets that go to those who rank first.
+        remarks: What a person should know of how the campaigns came about.
     """
 
     project: str
@@ -64,6 +65,7 @@ class Activation:
     doubted_before: datetime | None = None
     reconcile_every: Mapping[str, timedelta] = field(default_factory=dict)
     rations: Sequence[Ration] = ()
+    remarks: Sequence[Finding] = ()
 
     @property
     def draws(self) -> list[holdouts.Draw]:

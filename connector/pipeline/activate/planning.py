@@ -147,6 +147,7 @@ def make_plan(
         notes=tuple(
             Note(one.subject, one.message)
             for one in (
+                *activation.remarks,
                 *notes.changed_shares(journal, activation.draws, activation.global_draw),
                 *notes.asked_again(con, now=now),
             )
