@@ -24,6 +24,7 @@ from connector.report.models import (
     SegmentTrend,
     TopicSummary,
 )
+from connector.report.offers import OfferSummary
 from connector.report.people import RfmSummary, SegmentRow, money_of_group
 from connector.report.sent import (
     CampaignRow,
@@ -148,6 +149,7 @@ class ReportData:
         models: Every model but RFM, with its card.
         personas, affinity, lifetime: What models of these kinds found; empty without any in use.
         demand: Orders to expect; empty without a value model, or without order lines.
+        offers: Campaigns that try several; empty without any.
         trends: Segments over time; empty before the second run.
         migrations: Who moved between groups since an earlier run; empty before the second day.
     """
@@ -178,6 +180,7 @@ class ReportData:
     affinity: tuple[TopicSummary, ...] = ()
     lifetime: tuple[ValueSummary, ...] = ()
     demand: tuple[DemandSummary, ...] = ()
+    offers: tuple[OfferSummary, ...] = ()
     trends: tuple[SegmentTrend, ...] = ()
     migrations: tuple[MigrationSummary, ...] = ()
 

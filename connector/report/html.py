@@ -60,6 +60,7 @@ class Section:
 
 SECTIONS = (
     Section("results", "Did it work?", "Results", "sections/results.html"),
+    Section("offers", "Which offer works for whom", "Offers", "sections/offers.html", "offers"),
     Section("segments", "Segments", "Segments", "sections/segments.html"),
     Section("rfm", "Recency, frequency, money", "RFM grid", "sections/rfm.html"),
     Section("migration", "Who moved", "Migration", "sections/migration.html", "migrations"),

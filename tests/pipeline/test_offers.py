@@ -17,8 +17,12 @@ from connector.config import load_config
 from connector.lift.offers import OfferLift
 from connector.pipeline.person.explain import explain
 from connector.pipeline.project import Project
+from connector.pipeline.prove.measure import measure
 from connector.pipeline.prove.offering import offer_lifts
+from connector.pipeline.show.report import gather_report
 from connector.pipeline.understand.opening import Workspace
+from connector.report.data import ReportData
+from connector.report.html import render_html
 from connector.state import schema
 
 START = datetime(2026, 1, 5, 5, tzinfo=UTC)
@@ -62,9 +66,9 @@ class Clock:
         return self.now
 
 
-def open_project(folder: Path, clock: Clock) -> Project:
+def open_project(folder: Path, clock: Clock, text: str = CONFIG) -> Project:
     path = folder / "liftline.yaml"
-    path.write_text(CONFIG)
+    path.write_text(text)
     config = load_config(path, {"SALT": "a-salt-of-some-length"})
     return Project(config, clock=clock, identity_key="k")
 
@@ -180,6 +184,47 @@ def test_each_segment_is_given_its_best_and_the_others_the_stated_one(
         person = log[log.offer == "ship"].customer_id.iloc[0]
         (view,) = [one for one in explain(project, person).campaigns if one.campaign == "trial"]
         assert view.offer == "ship"
+
+
+def test_the_report_tells_which_offer_works_for_whom(
+    ran: tuple[Path, Clock, pd.DataFrame],
+) -> None:
+    folder, clock, _ = ran
+    with open_project(folder, clock) as project:
+        data = gather_report(project)
+        (summary,) = data.offers
+        assert [one.name for one in summary.classes] == ["", "alike", "large", "small"]
+        small = summary.classes[-1]
+        assert (small.best, [cell.name for cell in small.cells]) == (
+            "ten", ["ship", "ten", "no_contact"]
+        )  # fmt: skip
+        assert ReportData.from_json(json.loads(json.dumps(data.to_json()))).offers == data.offers
+        text = render_html(data, only=["offers"])
+        assert "Which offer works for whom" in text
+        assert small.reason in text
+
+
+def test_effects_are_told_by_bands_of_a_feature_as_people_were_assigned(
+    ran: tuple[Path, Clock, pd.DataFrame],
+) -> None:
+    folder, clock, log = ran
+    text = CONFIG.replace("{flat_margin: 1%}", "{flat_margin: 1%, segments_by: [monetary]}")
+    with open_project(folder, clock, text) as project, project.workspace() as workspace:
+        found = project.understand(workspace)
+        lifts = measure(project.config, project.state, workspace, as_of=found.as_of)
+    (goal,) = [one for one in lifts if one.campaign == "trial" and one.is_goal]
+    bands = pd.qcut(log.before, 4, labels=False)
+    assert [one.dimension for one in goal.segments] == ["monetary"] * 4
+    for i, one in enumerate(goal.segments):
+        mine = log[bands == i]
+        assert one.name.startswith(f"{i + 1} of 4: ")
+        assert one.treatment.n == (mine.arm == "treatment").sum()
+        assert one.holdout.n == (mine.arm == "no_contact").sum()
+        spent = mine.spent[mine.arm == "treatment"]
+        assert one.treatment.mean == pytest.approx(spent.mean(), abs=0.01)
+        assert one.p_value is not None
+        assert one.p_adjusted is not None
+        assert one.p_adjusted >= one.p_value
 
 
 def test_until_windows_close_nothing_is_proved(

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connector.config import Config
+from connector.lift.bands import quantile_bands
 from connector.lift.inputs import CLASSES, SCORES, WITHDRAWALS
 from connector.lift.metrics import ASSIGNMENTS, MetricKind, MetricSpec
 from connector.lift.sensitivity import MERGED
@@ -98,7 +99,7 @@ def load_classes(config: Config, state: State, warehouse: Warehouse) -> tuple[tu
     if not dimensions:
         return (), "No run has published the columns that people are to be classed by."
     parts = [_published(warehouse, run, path, dimensions) for run, path in files.items()]
-    warehouse.load(PUBLISHED, pa.concat_tables(parts))
+    warehouse.load(PUBLISHED, _banded(pa.concat_tables(parts, promote_options="permissive")))
     picked = ", ".join(f"p.{quote(name)} AS {quote(name)}" for name in dimensions)
     warehouse.create_table_as(
         CLASSES,
@@ -199,12 +200,30 @@ def _published(warehouse: Warehouse, run: str, path: Path, dimensions: Sequence[
     }
     for name in dimensions:
         if name not in names:
-            columns[name] = pa.nulls(len(table), pa.string())
+            columns[name] = pa.nulls(len(table))
         elif name.endswith(PERCENTILE):
             columns[name] = pa.array([_fifth(x) for x in table[name].to_pylist()], pa.string())
+        elif _is_amount(table[name].type):
+            columns[name] = table[name].cast(pa.float64())
         else:
             columns[name] = table[name].cast(pa.string())
     return pa.table(columns)
+
+
+def _is_amount(kind: pa.DataType) -> bool:
+    """Whether a column holds numbers, of which nearly everybody has another."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _banded(people: pa.Table) -> pa.Table:
+    """Numbers replaced by the quarter of everybody assigned that they lie in."""
+    for i, name in enumerate(people.column_names):
+        if _is_amount(people[name].type):
+            bands = quantile_bands(people[name].to_pylist())
+            people = people.set_column(i, name, pa.array(bands, pa.string()))
+    return people
 
 
 def _logged(warehouse: Warehouse) -> list[tuple[str, str]]:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from connector.pipeline.activate.waiting import waiting_plan
 from connector.pipeline.prove.measure import measure
+from connector.pipeline.prove.offering import offer_lifts
 from connector.pipeline.show import (
     publish,
     report_demand,
     report_models,
+    report_offers,
     report_rows,
     report_time,
     report_value,
@@ -39,6 +41,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
     with project.workspace() as warehouse:
         found = project.understand(warehouse, as_of=as_of)
         lifts = measure(config, state, warehouse, as_of=found.as_of)
+        tried = offer_lifts(config, state, warehouse, as_of=found.as_of)
         now = publish.describe(found)
         windows = report_rows.windows(config, warehouse)
         runs = project.journal.runs(limit=50)
@@ -48,6 +51,7 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
             "affinity": report_models.affinity(found),
             "lifetime": report_value.lifetime(found),
             "demand": report_demand.demand(found),
+            "offers": report_offers.offers(tried),
             "trends": (trends := report_time.trends(project, found, runs)),
             "migrations": report_time.migrations(project, found),
         }

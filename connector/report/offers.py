@@ -1,0 +1,79 @@
+"""Which offer works for whom, as the report shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connector.report.lift import Estimate
+from connector.report.people import SMALL_CELL
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCell:
+    """People of one offer, or of the control group, in one class.
+
+    Attributes:
+        name: The offer, or the arm.
+        people: Those whose window has closed.
+        mean: Outcome per person; None while there is nobody, and of a group so small that it would
+            tell of somebody.
+    """
+
+    name: str
+    people: int
+    mean: float | None
+
+    def __post_init__(self) -> None:
+        if 0 < self.people < SMALL_CELL:
+            object.__setattr__(self, "mean", None)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferClass:
+    """One class of people.
+
+    Attributes:
+        name: A segment; empty: everybody.
+        cells: Offers in order, control last.
+        best: The offer that has proved best; None: none has.
+        leader: The one with the best mean; None while there is nobody.
+        gain: What the leader brings against control, per person, at the corrected level.
+        lead: What it brings against the offer behind it.
+        reason: One sentence.
+    """
+
+    name: str
+    cells: tuple[OfferCell, ...]
+    best: str | None
+    leader: str | None
+    gain: Estimate | None
+    lead: Estimate | None
+    reason: str
+
+    def __post_init__(self) -> None:
+        if any(0 < one.people < SMALL_CELL for one in self.cells):
+            object.__setattr__(self, "gain", None)
+            object.__setattr__(self, "lead", None)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferSummary:
+    """One campaign that tries several offers.
+
+    Attributes:
+        campaign: Its name.
+        epoch: Randomisation epoch.
+        metric: What is compared.
+        unit: Of a difference, after it was multiplied by ``scale``.
+        scale: 100 for shares.
+        is_running: Whether intervals allow for being looked at again.
+        classes: Everybody first.
+    """
+
+    campaign: str
+    epoch: int
+    metric: str
+    unit: str
+    scale: float
+    is_running: bool
+    classes: tuple[OfferClass, ...]
