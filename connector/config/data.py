@@ -281,13 +281,14 @@ class Missing(Section):
     """What stands for missing values among the inputs of a model.
 
     Attributes:
-        numeric: The median of training, and a column that says where it stands.
-        categorical: The word for a missing text.
+        numeric: The median of training, and (``median_plus_flag``) a column that says where it
+            stands.
+        categorical: The word for a missing text, which is a word like any other.
         drop_feature_above: A feature of which a larger share is missing is no input.
     """
 
-    numeric: Literal["median_plus_flag"] = "median_plus_flag"
-    categorical: Literal["(unknown)"] = "(unknown)"
+    numeric: Literal["median_plus_flag", "median"] = "median_plus_flag"
+    categorical: Text = "(unknown)"
     drop_feature_above: Share = 0.6
 
 

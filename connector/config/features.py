@@ -100,6 +100,8 @@ class Features(Section):
         category_level: Column of products that is meant by a category.
         interest_half_life: After so long an interest in a category is worth half.
         deny: Columns that no model may read.
+        allow: Attributes of people, such as country, that models may read after all; unnamed, they
+            only describe.
         report_only: Columns that may describe a segment, but neither form it nor feed a model.
     """
 
@@ -112,4 +114,5 @@ class Features(Section):
     category_level: CategoryLevel = "category"
     interest_half_life: Days = timedelta(days=14)
     deny: Names = DENIED
+    allow: Names = ()
     report_only: Names = ()

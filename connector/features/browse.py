@@ -5,7 +5,8 @@ that has passed. So three laptops this week are a strong interest, and one six m
 none, while a plain count would call them three and one. A view counts 1, an addition to the cart 3.
 
 A path is two or three things in a row within one visit, such as ``product_view > cart_add``. The
-commonest is a feature; the relation of all of them, ``level_paths``, is there for models.
+commonest is a feature; how often somebody went each of them is a tally, of which a model learns in
+training which paths to count (:mod:`connector.models.inputs`).
 
 A cart is abandoned when a visit that filled it ends without an order: neither an event says so nor
 an order of that person was placed from the visit's start until a day after its end.
@@ -13,7 +14,7 @@ an order of that person was placed from the visit's start until a day after its 
 
 from __future__ import annotations
 
-from connector.features.pack import FeatureColumn, FeaturePack, Level, LevelColumns, Rows
+from connector.features.pack import TALLY, FeatureColumn, FeaturePack, Level, LevelColumns, Rows
 from connector.features.shares import (
     counted,
     entropy,
@@ -260,6 +261,13 @@ def _interest(looks: Level) -> tuple[LevelColumns, ...]:
     )
 
 
+def _tally(name: str, what: str) -> FeatureColumn:
+    """How often somebody went each of the paths of a level."""
+    return FeatureColumn(
+        name, "tally(thing, n)", TALLY, f"commonest {what}", type="VARCHAR", empty="NULL"
+    )
+
+
 def _paths() -> tuple[LevelColumns, ...]:
     """Two and three things in a row within a visit."""
     order = "OVER (PARTITION BY r.profile_id, r.session_id ORDER BY r.occurred_at ASC, r.event_id"
@@ -287,6 +295,11 @@ def _paths() -> tuple[LevelColumns, ...]:
     )
     within = f"of the last {PATH_DAYS} days"
     return (
+        LevelColumns(pairs, (_tally(f"path_counts_{PATH_DAYS}d", f"pairs of steps {within}"),)),
+        LevelColumns(
+            triples,
+            (_tally(f"path_of_three_counts_{PATH_DAYS}d", f"three steps in a row {within}"),),
+        ),
         LevelColumns(
             most_often(pairs),
             (

@@ -6,14 +6,14 @@ shop treats people by their origin or age without meaning to.
 
 An embedding is a list of numbers that the user's own tables hold for each customer, made by
 somebody else's model. It is carried along as it is and taken apart where models read it
-(:mod:`connector.features.inputs`).
+(:mod:`connector.models.inputs`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connector.features.pack import FeaturePack, ProfileColumn
+from connector.features.pack import VECTOR, FeaturePack, ProfileColumn
 
 OLDEST_YEARS = 120
 """Nobody is older; such a year of birth is a typing error."""
@@ -64,7 +64,7 @@ def embeddings_pack(columns: Mapping[str, str]) -> FeaturePack:
             ProfileColumn(
                 name,
                 '"' + column.replace('"', '""') + '"',
-                "vector",
+                VECTOR,
                 f"embedding {column} of the customer",
                 type="",
                 needs=(f"customers.{column}",),

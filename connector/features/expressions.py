@@ -23,7 +23,7 @@ _CORE_AGGREGATES = (exp.Count, exp.Sum, exp.Min, exp.Max)
 _MACRO_AGGREGATES = frozenset(
     {
         *("avg", "stddev", "variance", "quantile", "median"),
-        *("count_if", "sum_if", "avg_if", "min_if", "max_if", "any_true"),
+        *("count_if", "sum_if", "avg_if", "min_if", "max_if", "any_true", "tally"),
     }
 )
 """Aggregates that ignore rows whose first argument is NULL, so a condition can be put into it."""

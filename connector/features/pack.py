@@ -21,6 +21,10 @@ from connector.errors import ModelError
 AS_OF = "as_of"
 """Column that an expression may use for the instant of the features."""
 
+VECTOR, TALLY = "vector", "tally"
+"""Units that say how a value is to be read: an embedding's list of numbers, or how often somebody
+did which of many things, as the dialect's ``tally()`` writes it."""
+
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

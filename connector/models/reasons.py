@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,8 @@ def reasons(
 
     Args:
         parts: People x features: what each adds to the score, such as 0.08 of a probability.
-        values: The same people and at least the same columns; NaN for unknown.
+        values: The same people and at least the same columns: numbers, or texts as objects; NaN
+            or None for unknown.
         wordings: Feature -> wording; one without is named by its column.
         top: Parts to name.
         scale: From parts to what is shown: 100 turns a probability into percentage points.
@@ -97,8 +99,7 @@ def reasons(
         for j in np.unique(feature_of[named]):
             name = str(parts.columns[j])
             mine = np.flatnonzero(named & (feature_of == j))
-            found = values[parts.columns[j]].to_numpy(dtype=np.float64)[mine]
-            said = _values(found, wordings.get(name) or _plain(name, found))
+            said = _said(values[parts.columns[j]].to_numpy()[mine], name, wordings.get(name))
             phrase[mine] = said + " (" + _points(amount[mine], unit) + ")"
         joint = np.where((text != "") & named, SEPARATOR, "").astype(object)
         text = text + joint + phrase
@@ -107,6 +108,17 @@ def reasons(
 
 
 Texts = npt.NDArray[np.object_]
+
+
+def _said(found: npt.NDArray[Any], name: str, wording: Wording | None) -> Texts:
+    """Each value in words; a text stands for itself."""
+    if found.dtype == object:
+        wording = wording or Wording.plain(name)
+        codes, distinct = pd.factorize(found)
+        texts = [wording.text.replace("{value}", str(value)) for value in distinct]
+        return np.array([*texts, wording.unknown], dtype=object)[codes]
+    known = found.astype(np.float64)
+    return _values(known, wording or _plain(name, known))
 
 
 def _plain(name: str, values: npt.NDArray[np.float64]) -> Wording:

@@ -112,6 +112,11 @@ def test_the_whole_block_is_read():
             "no column of tables.customers.columns is named 'taste_vectr'; allowed: customer_id,"
             " email, taste_vector. Did you mean 'taste_vector'?",
         ),
+        ("allow: [contry]", "features.allow[0]: no attribute of people is named 'contry'"),
+        (
+            "{allow: [country], report_only: [country]}",
+            "features.allow[0]: country is in features.report_only too. Take it out of one",
+        ),
     ],
 )
 def test_a_wrong_block_is_explained(block, message):
@@ -142,7 +147,8 @@ def test_a_wrong_block_is_explained(block, message):
         (
             "orders_90d, age_years",
             "",
-            "age_years may describe a segment, but not form it. Take it out here.",
+            "age_years may describe a segment, but not form it. Take it out here, or name it in"
+            " features.allow.",
         ),
     ],
 )
@@ -157,3 +163,7 @@ features:
   embeddings: {taste: taste_vector}
 """
     assert read(block + PERSONAS % "visits, taste, median_days_between_orders")
+
+
+def test_a_model_may_read_an_attribute_that_is_allowed():
+    assert read("features: {allow: [country]}\n" + PERSONAS % "orders_90d, country")

@@ -327,6 +327,9 @@ def event_features(events, orders):
         row["paths_90d"],
     ) = most(pairs)
     row["top_path_of_three_90d"] = most(triples)[0]
+    for name, paths in (("path_counts_90d", pairs), ("path_of_three_counts_90d", triples)):
+        counted = collections.Counter(path for path, _ in paths)
+        row[name] = ";".join(sorted(f"{path}={n}" for path, n in counted.items())) or None
     for name, path in (
         ("view_to_cart", "product_view > cart_add"),
         ("cart_to_checkout", "cart_add > checkout"),

@@ -10,6 +10,7 @@ from connector.config import InvalidConfigError, parse_config
 from connector.domain import Level
 from connector.features.build import build_features
 from connector.features.catalogue import BASE
+from connector.features.demographics import demographics_pack
 from connector.models.groups import DEFAULT_GROUPS
 from connector.models.rfm import RfmSpec
 from connector.pipeline.understand import featuring, segmenting
@@ -123,14 +124,12 @@ def test_tables_are_cleaned_as_the_file_says():
 def test_rules_for_inputs_come_from_the_file(warehouse):
     text = """\
 features: {packs: [demographics], deny: [weekend_share], report_only: [orders_30d]}
-quality: {missing: {drop_feature_above: 40%}}
 """
     base = TEXT.replace("email: email}", "email: email, birth_year: born}", 1)
     config = parse_config(base + text, ENVIRON)
     rules = featuring.input_rules(config, featuring.choose_features(config, warehouse).packs)
     assert rules.deny == {"weekend_share"}
     assert rules.report_only == {"orders_30d", "age_years"}
-    assert rules.drop_above == 0.4
 
 
 def test_earlier_instants_see_what_was_known_then():
@@ -194,3 +193,12 @@ def test_a_segment_that_stands_in_for_an_attribute_is_told():
     assert told.level is Level.WARNING
     assert told.subject == "segments.men"
     assert "stands in for gender" in told.message
+
+
+def test_attributes_only_describe_unless_they_are_allowed():
+    packs = [demographics_pack()]
+    closed = featuring.input_rules(parse_config(MINIMAL, ENVIRON), packs)
+    text = MINIMAL + "features: {allow: [country]}\n"
+    opened = featuring.input_rules(parse_config(text, ENVIRON), packs)
+    assert closed.shut - opened.shut == {"country"}
+    assert {"city", "age_years"} <= opened.shut

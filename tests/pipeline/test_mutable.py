@@ -91,7 +91,7 @@ def test_models_read_the_others_by_default_and_naming_one_says_why() -> None:
     assert "orders_90d" in default
     assert not rules.mutable & set(default)
     with pytest.raises(ConfigError, match="revenue_90d reads a column that changes in place"):
-        allowed_inputs(("orders_90d", "revenue_90d"), known, rules, what="models.again.features")
+        allowed_inputs(("orders_90d", "revenue_90d"), known, rules)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,21 @@ import pyarrow as pa
 
 from connector.models.clusters import ClusterModel, ClusterSpec
 from connector.models.clusters import fit as fit_clusters
+from connector.models.inputs.values import as_tally
 from connector.models.propensity import PropensityModel, PropensitySpec, PublishIf, Snapshot
 from connector.models.propensity import fit as fit_propensity
 from connector.ports import Warehouse
 
 AS_OF = datetime(2026, 3, 1, 6, tzinfo=UTC)
+
+
+WORDS = ["Garden", "it's", "\u00c4pfel", *(f"rare {i}" for i in range(12))]
+PATHS = [None, "", "view > cart=2", "search > view=3;view > cart=1", "view > cart > pay=4"]
+
+
+def read(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as models read it: tallies taken apart."""
+    return frame.assign(paths=pd.Series(map(as_tally, frame["paths"]), frame.index, dtype=object))
 
 
 def people(seed: int, n: int = 1_200) -> pd.DataFrame:
@@ -31,13 +41,16 @@ def people(seed: int, n: int = 1_200) -> pd.DataFrame:
             "share": np.round(rng.beta(0.4, 0.6, n), 4),
             "change": rng.normal(0, 40, n),
             "returned": (rng.random(n) < 0.2).astype(np.float64),
+            "top": rng.choice([*WORDS, None, " "], n).astype(object),
+            "paths": rng.choice(PATHS, n).astype(object),
         },
         index=pd.Index([f"p{seed}-{i}" for i in range(n)], name="profile_id"),
     )
     frame.loc[rng.random(n) < 0.15, "share"] = np.nan
     frame.iloc[rng.integers(0, n, 12), 4] = 1e9
     frame.iloc[rng.integers(0, n, 12), 4] = -1e9
-    frame.iloc[:5] = np.nan
+    frame.iloc[:5, :6] = np.nan
+    frame.iloc[:5, 6:] = None
     return frame
 
 
@@ -47,6 +60,9 @@ def load(warehouse: Warehouse, frame: pd.DataFrame) -> None:
     ids = pa.array(frame.index.tolist(), pa.string())
     columns: dict[str, pa.Array] = {"profile_id": ids}
     for name in frame.columns:
+        if name in ("top", "paths"):
+            columns[name] = pa.array(frame[name].tolist(), pa.string(), from_pandas=True)
+            continue
         values = pa.array(frame[name], pa.float64(), from_pandas=True)
         if name == "spend":
             cents = [None if v is None else Decimal(str(v)) for v in values.to_pylist()]
@@ -61,9 +77,10 @@ def linear_model(calibrate: str) -> PropensityModel:
     def snapshot(month: int) -> Snapshot:
         frame = people(month)
         odds = 1.2 - frame["recency"].fillna(300) / 200 + 0.4 * frame["orders"].fillna(0)
+        odds += 1.0 * (frame["top"] == "it's") - 1.0 * frame["paths"].isna()
         chance = np.random.default_rng(month).random(len(frame))
         label = (chance < 1 / (1 + np.exp(-odds))).astype(np.float64)
-        return Snapshot(datetime(2025, month, 1, tzinfo=UTC), frame, label, None)
+        return Snapshot(datetime(2025, month, 1, tzinfo=UTC), read(frame), label, None)
 
     return fit_propensity(
         PropensitySpec(
@@ -84,5 +101,5 @@ def cluster_model() -> ClusterModel:
         features=tuple(frame.columns), logs=("spend",), algorithms=("kmeans",), k=(5, 5),
         n_bootstrap=2, choose_sample=300,
     )  # fmt: skip
-    fitted = fit_clusters(frame, spec, as_of=AS_OF, rng=np.random.default_rng(0), meanings={})
+    fitted = fit_clusters(read(frame), spec, as_of=AS_OF, rng=np.random.default_rng(0), meanings={})
     return replace(fitted, outlier_cut=3.0, names=("it's", *fitted.names[1:]))

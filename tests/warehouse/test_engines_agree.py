@@ -104,6 +104,24 @@ def test_text_is_sorted_by_its_bytes(postgres: PostgresWarehouse, duck: DuckDBWa
     assert found == [order.index(word) + 1 for word in words]
 
 
+def test_tallies(postgres: PostgresWarehouse, duck: DuckDBWarehouse) -> None:
+    things = ["view > cart", "view > cart > pay", "cart > pay", "\u00e4 > b", "Z"]
+    data = pa.table({"g": [1, 1, 1, 2, 2], "x": things, "k": [3, 1, 12, 7, 2]})
+    found = []
+    for warehouse in (postgres, duck):
+        warehouse.load("given", data)
+        sql = (
+            "SELECT t.g AS g, t.v AS v, tally_of(t.v, 'view > cart') AS a, tally_of(t.v, 'cart') AS"
+            " b FROM (SELECT g, tally(x, k) AS v FROM given GROUP BY g) AS t ORDER BY t.g"
+        )
+        found.append([tuple(row) for row in warehouse.rows(sql)])
+    assert found[0] == found[1]
+    assert found[0] == [
+        (1, "cart > pay=12;view > cart > pay=1;view > cart=3", 3, 0),
+        (2, "Z=2;\u00e4 > b=7", 0, 0),
+    ]
+
+
 @pytest.mark.parametrize(
     "zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
 )

@@ -324,6 +324,28 @@ def test_json_text(warehouse: DuckDBWarehouse) -> None:
         assert value(warehouse, f"json_text({literal(broken)}, 'sku')") is None
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.dictionaries(
+        st.text(st.characters(exclude_characters="\x00=;", exclude_categories=["Cs"])),
+        st.integers(1, 10**9),
+        max_size=6,
+    )
+)
+def test_tallies_are_read_back(warehouse: DuckDBWarehouse, counts: dict[str, int]) -> None:
+    pairs = list(counts.items())
+    columns = {"thing": [t for t, _ in pairs], "n": [n for _, n in pairs]}
+    schema = pa.schema([("thing", pa.string()), ("n", pa.int64())])
+    warehouse.load("counted", pa.table(columns, schema=schema))
+    ((written,),) = warehouse.rows("SELECT tally(thing, n) AS v FROM counted")
+    assert (written or "") == ";".join(sorted(f"{t}={n}" for t, n in pairs))
+    if written is not None:
+        for thing, n in pairs:
+            found = value(warehouse, f"tally_of({literal(written)}, {literal(thing)})")
+            assert found == n
+        assert value(warehouse, f"tally_of({literal(written)}, 'no such thing')") == 0
+
+
 def test_every_macro_says_what_it_is_and_where_it_runs() -> None:
     for macro in MACROS.values():
         assert macro.meaning

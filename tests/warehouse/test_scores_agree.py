@@ -12,7 +12,7 @@ import pytest
 from connector.ports import Warehouse
 from connector.warehouse.duckdb import DuckDBWarehouse
 from connector.warehouse.postgres import PostgresWarehouse
-from tests.warehouse.fitted import cluster_model, linear_model, load, people
+from tests.warehouse.fitted import cluster_model, linear_model, load, people, read
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,13 @@ def test_propensity(engines: Sequence[Warehouse], calibrate: str) -> None:
     model = linear_model(calibrate)
     assert model.calibration.method == calibrate
     assert model.scorer.scaling.logarithmic.any()
+    assert {"top is it's", "top is (other)", "top is (unknown)", "paths: view > cart"} <= set(
+        model.inputs.names
+    )
     frame = people(9)
     sql = model.predict_sql()
     assert sql is not None
-    wanted = model.predict(frame)
+    wanted = model.predict(read(frame))
     assert wanted["percentile"].nunique() > 50
     for warehouse in engines:
         load(warehouse, frame)
@@ -50,14 +53,15 @@ def test_propensity(engines: Sequence[Warehouse], calibrate: str) -> None:
 def test_clusters(engines: Sequence[Warehouse]) -> None:
     frame = people(1)
     model = cluster_model()
-    held = model.predict(people(2).set_axis(frame.index))["cluster"].sample(
+    assert "top is Garden" in model.scaler.keys
+    held = model.predict(read(people(2).set_axis(frame.index)))["cluster"].sample(
         frac=0.8, random_state=0
     )
     held.iloc[0] = "c99"
     for previous, relation in ((None, None), (held, "held")):
         sql = model.predict_sql("features", relation)
         assert sql is not None
-        wanted = model.predict(frame, previous)
+        wanted = model.predict(read(frame), previous)
         assert wanted["is_outlier"].any()
         assert wanted["cluster"].isna().sum() == 5
         for warehouse in engines:

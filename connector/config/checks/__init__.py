@@ -32,6 +32,7 @@ CHECKS: tuple[Callable[[Draft], Iterable[Problem]], ...] = (
     identity.limits_are_of_known_keys,
     features.custom_features_are_whole,
     features.embeddings_are_mapped,
+    features.allowed_attributes_are_some,
     features.models_read_what_they_may,
     features.mutable_columns_are_mapped,
     models.predictions_are_whole,

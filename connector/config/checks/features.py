@@ -69,6 +69,29 @@ def mutable_columns_are_mapped(draft: Draft) -> Iterator[Problem]:
                 )
 
 
+def allowed_attributes_are_some(draft: Draft) -> Iterator[Problem]:
+    """What is allowed would only describe otherwise, and no other list forbids it."""
+    if FEATURES in draft.broken:
+        return
+    features = draft.config.features
+    known = tuple(
+        meta.name
+        for pack in packs_of(PACKS, Settings())
+        for meta in pack.metas
+        if meta.describe_only
+    )
+    for i, name in enumerate(features.allow):
+        path: KeyPath = (FEATURES, "allow", i)
+        yield from draft.unknown(path, "attribute of people", name, known)
+        for other, names in (("deny", features.deny), ("report_only", features.report_only)):
+            if name in names:
+                yield draft.problem(
+                    path,
+                    f"{name} is in features.{other} too",
+                    hint="Take it out of one of the two.",
+                )
+
+
 def models_read_what_they_may(draft: Draft) -> Iterator[Problem]:
     """The inputs of a model exist, and are neither denied nor there to describe only."""
     if FEATURES in draft.broken or "models" in draft.broken:
@@ -80,7 +103,8 @@ def models_read_what_they_may(draft: Draft) -> Iterator[Problem]:
     for model, settings in draft.config.models.named():
         for i, name in enumerate(getattr(settings, FEATURES, ())):
             path: KeyPath = ("models", model, FEATURES, i)
-            describes = name in metas and metas[name].describe_only and name not in own
+            describes = name in metas and metas[name].describe_only
+            describes = describes and name not in (*own, *features.allow)
             if name in features.deny:
                 yield draft.problem(
                     path,
@@ -91,8 +115,12 @@ def models_read_what_they_may(draft: Draft) -> Iterator[Problem]:
                 yield draft.problem(
                     path,
                     f"{name} may describe a segment, but not form it",
-                    hint="Take it out here"
-                    + (", or out of features.report_only." if not describes else "."),
+                    hint="Take it out here, or "
+                    + (
+                        "name it in features.allow."
+                        if describes
+                        else "out of features.report_only."
+                    ),
                 )
             else:
                 yield from draft.unknown(path, "feature", name, known)

@@ -43,6 +43,7 @@ from connector.models.clusters.reshape import Reshaped, gains, reshape
 from connector.models.clusters.scaling import fit_scaler
 from connector.models.clusters.ward import Tree, build_tree
 from connector.models.clusters.words import FeatureMeaning
+from connector.models.inputs import MissingRule
 from connector.models.labels import Registry, settle
 from connector.models.matching import Changes, LabelRules
 
@@ -66,6 +67,7 @@ class ClusterSpec:
         algorithms: Of ``kmeans``, ``hierarchical``, ``dbscan``, ``hdbscan``.
         k: Smallest and largest number of clusters to try.
         choose_by: Criterion -> weight.
+        missing: What stands for unknown values.
         labels: How labels pass to the next model.
         min_jaccard: The clusters' mean bootstrap Jaccard must exceed it to be published.
         min_people: Below so many people there is no answer.
@@ -87,6 +89,7 @@ class ClusterSpec:
             "min_segment_share": 0.2,
         }
     )
+    missing: MissingRule = field(default_factory=MissingRule)
     labels: LabelRules = field(default_factory=LabelRules)
     min_jaccard: float = UNSTABLE
     min_people: int = 200
@@ -171,7 +174,7 @@ def fit(
     if not frame.index.is_unique:
         raise ModelError("A profile is in the features twice.", hint="Build the features again.")
     sample = _sample(frame, spec, rng)
-    scaler, notes = fit_scaler(sample, spec.features, logs=spec.logs)
+    scaler, notes = fit_scaler(sample, spec.features, logs=spec.logs, missing=spec.missing)
     sample = sample[scaler.is_known(sample)]
     points = scaler.transform(sample)
     _check_enough(len(points), n_distinct(points, at_least=spec.k[1]), spec)

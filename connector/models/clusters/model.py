@@ -156,7 +156,8 @@ class ClusterModel:
             previous: Relation with ``profile_id`` and ``cluster``: the ids that people hold.
 
         Returns:
-            None where the statement would be too large for some warehouse.
+            None where the statement would be too large for some warehouse, or an embedding is
+            among the features.
         """
         return assignment_sql(
             features,

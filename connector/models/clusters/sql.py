@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from connector.models.clusters.lloyd import DECIMALS
 from connector.models.clusters.scaling import Scaler
-from connector.warehouse.render import literal, quote
+from connector.warehouse.render import literal
 
 MAX_TERMS = 600
 """Clusters times dimensions beyond which the statement grows too large for some warehouse."""
@@ -43,16 +43,20 @@ def assignment_sql(
         outlier_cut: Distance from which on a person is an outlier; None: nobody is.
 
     Returns:
-        One statement of the house dialect, or None beyond :data:`MAX_TERMS`.
+        One statement of the house dialect, or None beyond :data:`MAX_TERMS` and where an input
+        cannot be written in SQL.
     """
     k, n = centroids.shape
-    if k * n > MAX_TERMS:
+    columns = scaler.inputs.sql("x")
+    if k * n > MAX_TERMS or columns is None:
         return None
-    known = " AND ".join(f"x.{quote(f)} IS NULL" for f in scaler.features)
-    axes = ", ".join(f"{d.sql('x')} AS x{j}" for j, d in enumerate(scaler.dimensions))
+    known = " AND ".join(scaler.inputs.unknown_sql(f, "x") for f in scaler.features)
+    plain = ", ".join(f"{column} AS v{j}" for j, column in enumerate(columns))
+    axes = ", ".join(f"{d.sql(f'v.v{j}')} AS x{j}" for j, d in enumerate(scaler.dimensions))
     scaled = (
-        f"SELECT x.profile_id AS profile_id, CASE WHEN {known} THEN 0 ELSE 1 END AS known, {axes}"
-        f" FROM {features} AS x"
+        f"SELECT v.profile_id AS profile_id, v.known AS known, {axes} FROM (SELECT x.profile_id AS"
+        f" profile_id, CASE WHEN {known} THEN 0 ELSE 1 END AS known, {plain} FROM {features} AS x"
+        ") AS v"
     )
     gaps = ", ".join(
         "round("

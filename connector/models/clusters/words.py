@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from connector.models.clusters.scaling import Dimension
+from connector.models.inputs import Part
+from connector.models.inputs.matrix import MISSING
 
 NOTABLE = 0.25
 """Smallest difference of a cluster from all people that is worth a word, in standard deviations."""
@@ -48,10 +50,18 @@ def direction(
     # Windows and powers are noise in a name: promo_share_365d reads "promo share".
     plain = " ".join(p for p in dimension.feature.split("_") if not re.search(r"\d", p))
     plain = plain or dimension.feature
-    if dimension.is_flag:
-        if difference < 0:
-            return f"{plain} known"
-        return (meaning.missing if meaning else "") or f"no {plain}"
+    column = dimension.column
+    match column.part:
+        case Part.UNKNOWN if column.key == MISSING:
+            if difference < 0:
+                return f"{plain} known"
+            return (meaning.missing if meaning else "") or f"no {plain}"
+        case Part.UNKNOWN | Part.OTHER | Part.IS:
+            return f"{plain} {'' if difference > 0 else 'seldom '}{column.key}"
+        case Part.COUNT:
+            return f"{'often' if difference > 0 else 'seldom'} {column.key}"
+        case Part.COMPONENT:
+            return f"{'high' if difference > 0 else 'low'} {plain} {column.place + 1}"
     if meaning:
         return meaning.high if difference > 0 else meaning.low
     return f"{'high' if difference > 0 else 'low'} {plain}"

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from connector.errors import ModelError
 from connector.models.clv import purchase_fit, two_stage
@@ -48,6 +49,7 @@ from connector.models.clv.value import (
     lifetime_values,
     tier_cuts,
 )
+from connector.models.inputs import Inputs, MissingRule, fit_inputs
 
 KIND = "clv"
 """Kind of the parametric model in the store."""
@@ -158,6 +160,7 @@ class TwoStageClvModel:
         name: Prefix of the output columns.
         value: ``margin`` or ``net_revenue``.
         horizon: How far it looks, and the discount of the values that it learned from.
+        inputs: How features become numbers.
         trees: Both stages.
         purchases: Tells of activity and orders; None: they are unknown.
         tiers: Best first.
@@ -168,6 +171,7 @@ class TwoStageClvModel:
     name: str
     value: str
     horizon: Horizon
+    inputs: Inputs
     trees: TwoStage
     purchases: PurchaseModel | None
     tiers: tuple[Tier, ...]
@@ -180,21 +184,22 @@ class TwoStageClvModel:
         """Twelve hexadecimal digits that change whenever the model's answers may."""
         return version_of(self.to_dict())
 
-    def predict(self, matrix: Floats, histories: Histories | None = None) -> LifetimeValues:
-        """Value customers by their features, columns as ``trees.features``.
+    def predict(self, frame: pd.DataFrame, histories: Histories | None = None) -> LifetimeValues:
+        """Value customers by their features.
 
         Args:
-            matrix: Features, one row a customer.
+            frame: Features, one row a customer.
             histories: Of the same customers; without them nothing is said of activity and orders.
 
         Raises:
-            ModelError: The lengths differ.
+            ModelError: The lengths differ, or a feature is not there or of another kind than at the
+                fit.
         """
-        values = self.trees.predict(matrix)
+        values = self.trees.predict(self.inputs.matrix(frame))
         if self.purchases is None or histories is None:
             return values
-        if len(histories) != matrix.shape[0]:
-            raise ModelError(f"{len(histories)} histories are not those of {matrix.shape[0]} rows.")
+        if len(histories) != len(frame):
+            raise ModelError(f"{len(histories)} histories are not those of {len(frame)} rows.")
         alive = self.purchases.p_alive(histories)
         return replace(
             values,
@@ -208,6 +213,7 @@ class TwoStageClvModel:
         return {
             "kind": self.kind,
             **common_to_dict(self.name, self.value, self.horizon, self.tiers, self.cuts, self.card),
+            "inputs": self.inputs.to_dict(),
             "trees": self.trees.to_dict(),
             "purchases": None if self.purchases is None else purchases_to_dict(self.purchases),
         }
@@ -223,6 +229,7 @@ class TwoStageClvModel:
             purchases = data.get("purchases")
             return cls(
                 **common_from_dict(data),
+                inputs=Inputs.from_dict(data["inputs"]),
                 trees=TwoStage.from_dict(data["trees"]),
                 purchases=None if purchases is None else purchases_from_dict(purchases),
             )
@@ -317,8 +324,7 @@ def rule(spec: ClvSpec, customers: Customers, *, as_of: datetime, n_rows: int) -
 def fit_two_stage(
     spec: ClvSpec,
     customers: Customers,
-    features: Sequence[str],
-    matrix: Floats,
+    frame: pd.DataFrame,
     value: Floats,
     rng: np.random.Generator,
     *,
@@ -326,33 +332,41 @@ def fit_two_stage(
     n_rows: int,
     trials: Sequence[Trial] = (),
     purchases: PurchaseModel | None = None,
+    missing: MissingRule | None = None,
 ) -> TwoStageClvModel:
     """Fit the two-stage model and cut the tiers among the training rows.
 
     Args:
         spec: What the configuration says; ``family`` plays no part.
         customers: Whom the rows are about, for the card.
-        features: Names of the columns.
-        matrix: Features as of a past day, one row a customer.
+        frame: Features as of a past day, one row a customer.
         value: Discounted value of the horizon after that day.
         rng: Where seeds and folds come from.
         as_of: The instant that the features are as of, aware.
         n_rows: Transactions behind them, for the card.
         trials: Backtests, for the card.
         purchases: Tells of activity and orders.
+        missing: What stands for unknown values.
 
     Raises:
-        InsufficientDataError: Too few bought, or too few did not.
+        InsufficientDataError: Too few bought, or too few did not; or no feature tells them apart.
         ModelError: The shapes do not agree, or a value is missing.
     """
-    trees = two_stage.fit(features, matrix, value, rng)
+    inputs = fit_inputs(frame, missing)
+    matrix = inputs.matrix(frame)
+    trees = two_stage.fit(inputs.names, matrix, value, rng)
     return TwoStageClvModel(
         name=spec.name,
         value=spec.value,
         horizon=spec.horizon,
+        inputs=inputs,
         trees=trees,
         purchases=purchases,
         tiers=spec.tiers,
         cuts=tier_cuts(trees.predict(matrix).expected, spec.tiers),
-        card=card_of(customers, features, as_of, n_rows, trials, []),
+        card=card_of(customers, inputs.features, as_of, n_rows, trials, _left_out(inputs)),
     )
+
+
+def _left_out(inputs: Inputs) -> list[str]:
+    return [f"The feature {name} is left out: {why}." for name, why in inputs.left_out.items()]

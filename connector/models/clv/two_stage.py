@@ -70,7 +70,7 @@ class TwoStage:
     """A fitted two-stage model.
 
     Attributes:
-        features: Names of the matrix' columns, in order.
+        features: Names of the matrix' columns, in order; :mod:`connector.models.inputs` made them.
         buys: Log odds of a positive value.
         worth: Logarithm of the mean value of a buyer.
         ratios: Quantiles of value over predicted mean among unseen buyers, ascending.

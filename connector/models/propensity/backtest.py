@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from connector.errors import InsufficientDataError
+from connector.models.inputs import Inputs, fit_inputs
 from connector.models.propensity.calibration import Calibration, fit_calibration
-from connector.models.propensity.inputs import Inputs, fit_inputs
 from connector.models.propensity.metrics import Floats, losses, mean_measures, measures
 from connector.models.propensity.scorers import Scorer, fit_scorer
 from connector.models.propensity.snapshots import LEAST_CUTOFFS, Snapshot, earlier
@@ -173,12 +173,12 @@ class Backtest:
         if len(features) > self.spec.max_rows:
             keep = np.sort(rng.choice(len(features), self.spec.max_rows, replace=False))
             features, label = features.iloc[keep], label[keep]
-        inputs = fit_inputs(features, drop_missing_above=self.spec.drop_missing_above)
+        inputs = fit_inputs(features, self.spec.missing)
         scorer = fit_scorer(
             algorithm,
             inputs.matrix(features),
             label,
-            n_values=len(inputs.features),
+            n_values=inputs.n_values,
             seed=int(rng.integers(2**31)),
         )
         return Fitted(inputs, scorer, len(features))

@@ -9,6 +9,8 @@ import pandas as pd
 
 from connector.errors import ModelError
 from connector.models.card import Gate
+from connector.models.inputs import Inputs
+from connector.models.inputs.values import Form
 from connector.models.propensity.metrics import Floats, auc, measures, rank_measures
 from connector.models.propensity.spec import LEAST_POSITIVES, PublishIf
 
@@ -109,23 +111,41 @@ def _alarms(bound: float, measured: float, feature_aucs: Mapping[str, float]) ->
     )
 
 
-def feature_aucs(features: pd.DataFrame, label: Floats) -> dict[str, float]:
-    """AUC of every feature alone, and of the mere fact that it is unknown; the better of the two.
+def feature_aucs(inputs: Inputs, features: pd.DataFrame, label: Floats) -> dict[str, float]:
+    """AUC of every feature alone, and of the mere fact that it is unknown; the best of them.
+
+    An embedding and a tally count by the best of their numbers, a text by its words in the order of
+    how often their people did it.
 
     Args:
+        inputs: The features in use.
         features: Of the latest cut-off.
         label: Of the same people, both outcomes present.
     """
+    holed = inputs.holed(features)
     result = {}
-    for name in features.columns:
-        values = features[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        unknown = np.isnan(values)
-        known = ~unknown
-        found = [auc(label, unknown.astype(np.float64))]
-        if 0 < label[known].sum() < known.sum():
-            found.append(auc(label, np.where(unknown, np.median(values[known]), values)))
-        result[str(name)] = max(max(one, 1 - one) for one in found)
+    for i, name in enumerate(inputs.features):
+        mine = holed[:, inputs.players == i]
+        if inputs.forms[name] is Form.WORD:
+            result[name] = auc(label, _rate_of_word(mine, label))
+            continue
+        found = []
+        for values in mine[:, : sum(not one.is_indicator for one in inputs.of(name))].T:
+            unknown = np.isnan(values)
+            known = ~unknown
+            found.append(auc(label, unknown.astype(np.float64)))
+            if 0 < label[known].sum() < known.sum():
+                found.append(auc(label, np.where(unknown, np.median(values[known]), values)))
+        result[name] = max(max(one, 1 - one) for one in found)
     return result
+
+
+def _rate_of_word(indicators: Floats, label: Floats) -> Floats:
+    """Of each person, the share of those with the same word who did it."""
+    _, word = np.unique(indicators, axis=0, return_inverse=True)
+    word = word.reshape(-1)
+    rates: Floats = np.bincount(word, label) / np.bincount(word)
+    return rates[word]
 
 
 def baseline_measures(

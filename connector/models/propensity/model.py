@@ -4,7 +4,7 @@ Three things come out of one score. The *probability* is calibrated and answers 
 hundred such people will". The *percentile* is read off cut points of the people that the model was
 fitted on, so that it moves when the person does and not because others did; it is the share of them
 who score strictly lower. The *reasons* divide the probability, less that of the typical person (the
-one with every feature at its median), among the features.
+one with every feature at its median, or its commonest word), among the features.
 
 The division is made on the scorer's additive scale, where it is a Shapley value (see
 :mod:`connector.models.propensity.trees` and :mod:`connector.models.propensity.scorers`), and
@@ -30,9 +30,9 @@ import pandas as pd
 from connector.errors import ModelError
 from connector.models.arrays import decode, digest, encode
 from connector.models.card import ModelCard, ScoreColumn
+from connector.models.inputs import Inputs
 from connector.models.propensity.calibration import SCORE_DECIMALS, Calibration
 from connector.models.propensity.curves import CalibrationBin, GainPoint, Tenth, tenths
-from connector.models.propensity.inputs import Inputs
 from connector.models.propensity.metrics import Floats
 from connector.models.propensity.scorers import Linear, Scorer, in_blocks, read_scorer
 from connector.models.propensity.spec import KIND
@@ -221,14 +221,14 @@ class PropensityModel:
             features: Relation with the features.
 
         Returns:
-            None where the algorithm is not a sum of terms.
+            None where the algorithm is not a sum of terms, or an embedding is among the inputs.
         """
         if not isinstance(self.scorer, Linear):
             return None
         select = linear_sql(
             self.inputs, self.scorer, self.calibration, self.cuts.edges, features=features
         )
-        return select if self.worth is None else self.worth.sql(select)
+        return select if select is None or self.worth is None else self.worth.sql(select)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -299,7 +299,7 @@ class PropensityModel:
         )
         if "reasons" in self.outputs:
             result["reasons"] = reasons(
-                self._explain(frame), frame, self.wordings, top=self.n_reasons
+                self._explain(frame), self.inputs.shown(frame), self.wordings, top=self.n_reasons
             )
         if self.worth is not None:
             result[WORTH_IT.name] = self.worth.apply(result["probability"].to_numpy())

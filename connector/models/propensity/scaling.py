@@ -78,7 +78,7 @@ def fit_scaling(matrix: Floats, n_values: int) -> Scaling:
 
     Args:
         matrix: People x columns, without holes.
-        n_values: So many columns from the left hold values; the others are flags, left as they are.
+        n_values: So many columns from the left hold values; the others are 0 or 1, and stay so.
     """
     n_columns = matrix.shape[1]
     low, high = np.zeros(n_columns), np.ones(n_columns)

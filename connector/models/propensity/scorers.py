@@ -391,7 +391,7 @@ def fit_scorer(
         algorithm: One of :data:`connector.models.propensity.spec.ALGORITHMS`.
         matrix: People x columns without holes, in an order that does not depend on the input's.
         label: 0 or 1, both present.
-        n_values: So many columns from the left hold values, the others flags.
+        n_values: So many columns from the left hold values, the others indicators.
         seed: Of everything random in the fit.
     """
     with one_thread():

@@ -28,8 +28,8 @@ class Snapshot:
 
     Attributes:
         as_of: The cut-off, aware: features read what lies strictly before it.
-        features: One row a person who is eligible at the cut-off: index ``profile_id``, numbers,
-            NaN for unknown.
+        features: One row a person who is eligible at the cut-off: index ``profile_id``; as
+            :func:`connector.models.inputs.fit_inputs` reads them.
         label: Same people: 1 where the outcome happened in (cut-off, cut-off + window], else 0.
         baselines: Same people: a column for each naive rule that the model is held against, such as
             ``rfm_score``; larger or smaller may mean likelier, which is learned from the past.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from connector.errors import ModelError
+from connector.models.inputs import MissingRule
 
 KIND = "propensity"
 """The model's type, as in the configuration and in the store."""
@@ -83,7 +84,7 @@ class PropensitySpec:
             feature; raise it where a better one is expected.
         probability_baselines: Baselines that are probabilities themselves, such as the one of a
             buy-till-you-die model; their calibration is measured too.
-        drop_missing_above: A feature with a larger share of unknown values is left out.
+        missing: What stands for unknown values.
         max_rows: Larger training sets are sampled down to so many rows.
         n_reasons: Drivers named for each person.
         profit: Asks for the column ``worth_it``.
@@ -99,7 +100,7 @@ class PropensitySpec:
     outputs: tuple[str, ...] = OUTPUTS
     leakage_alarm_at: float = ALARM_AUC
     probability_baselines: tuple[str, ...] = ()
-    drop_missing_above: float = 0.6
+    missing: MissingRule = field(default_factory=MissingRule)
     max_rows: int = 200_000
     n_reasons: int = 3
     profit: Profit | None = None

@@ -6,28 +6,31 @@ and the percentile's cut points step by step; the tests hold it against ``predic
 
 from __future__ import annotations
 
+from connector.models.inputs import Inputs
 from connector.models.propensity.calibration import SCORE_DECIMALS, Calibration, number
-from connector.models.propensity.inputs import Inputs
 from connector.models.propensity.metrics import Floats
 from connector.models.propensity.scorers import Linear
-from connector.warehouse.render import quote
 
 
 def linear_sql(
     inputs: Inputs, scorer: Linear, calibration: Calibration, edges: Floats, *, features: str
-) -> str:
+) -> str | None:
     """SELECT of ``profile_id``, ``probability`` and ``percentile``.
 
     Args:
-        inputs: What stands in for unknown values.
+        inputs: How features become numbers.
         scorer: The weights.
         calibration: From score to probability.
         edges: Cut points of the percentile.
         features: Relation with ``profile_id`` and the features.
+
+    Returns:
+        None where an input cannot be written in SQL.
     """
-    known = ", ".join(
-        f"CAST(x.{quote(name)} AS DOUBLE) AS {quote(name)}" for name in inputs.features
-    )
+    columns = inputs.sql("x")
+    if columns is None:
+        return None
+    known = ", ".join(f"{column} AS x{j}" for j, column in enumerate(columns))
     terms = [number(scorer.intercept)]
     for j, weight in enumerate(scorer.weights):
         terms.append(f"{number(weight)} * {_column(inputs, scorer, j)}")
@@ -48,16 +51,11 @@ def percentile_sql(score: str, edges: Floats) -> str:
 
 def _column(inputs: Inputs, scorer: Linear, j: int) -> str:
     """One scaled column."""
-    scaling = scorer.scaling
-    n_values = len(inputs.features)
-    low, high = number(scaling.low[j]), number(scaling.high[j])
-    if j < n_values:
-        value = f"coalesce(v.{quote(inputs.features[j])}, {number(inputs.medians[j])})"
-        kept = f"CASE WHEN {value} < {low} THEN {low} WHEN {value} > {high} THEN {high}"
-        kept = f"({kept} ELSE {value} END)"
-    else:
-        name = inputs.features[inputs.flagged[j - n_values]]
-        kept = f"(CASE WHEN v.{quote(name)} IS NULL THEN 1.0 ELSE 0.0 END)"
+    scaling, kept = scorer.scaling, f"v.x{j}"
+    if not inputs.columns[j].is_indicator:
+        low, high = number(scaling.low[j]), number(scaling.high[j])
+        above = f"WHEN {kept} > {high} THEN {high} ELSE {kept}"
+        kept = f"(CASE WHEN {kept} < {low} THEN {low} {above} END)"
     if scaling.logarithmic[j]:
         kept = f"ln(1.0 + {kept})"
     centre, spread = number(scaling.centre[j]), number(scaling.spread[j])

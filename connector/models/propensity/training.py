@@ -12,11 +12,12 @@ import pandas as pd
 
 from connector.errors import InsufficientDataError, ModelError
 from connector.models.card import ModelCard
+from connector.models.inputs import TWIN
+from connector.models.inputs.values import Form
 from connector.models.propensity.backtest import Backtest, Fitted, Tested
 from connector.models.propensity.calibration import Calibration
 from connector.models.propensity.curves import calibration_table, gain_curve
 from connector.models.propensity.gates import baseline_measures, feature_aucs, gates
-from connector.models.propensity.inputs import TWIN
 from connector.models.propensity.metrics import Floats
 from connector.models.propensity.model import Cuts, Evaluation, PropensityModel
 from connector.models.propensity.snapshots import Snapshot, checked
@@ -146,7 +147,7 @@ class _Card:
             label,
             probabilities=self.spec.probability_baselines,
         )
-        alone = feature_aucs(judged.features[list(fitted.inputs.features)], label)
+        alone = feature_aucs(fitted.inputs, judged.features, label)
         found = self.latest.measures
         people = pd.concat([one.label for one in self.snapshots]).index.nunique()
         return ModelCard(
@@ -218,8 +219,10 @@ class _Card:
             if name not in twins
         ]
         reference = calibration.apply(fitted.scorer.score(fitted.inputs.reference[None, :]))[0]
+        texts = any(form is Form.WORD for form in fitted.inputs.forms.values())
+        words = " or its commonest word" if texts else ""
         notes.append(
-            "Reasons compare with the typical person, every feature at its median, whose"
+            f"Reasons compare with the typical person, every feature at its median{words}, whose"
             f" probability is {reference:.1%}."
         )
         if self.worth is not None:

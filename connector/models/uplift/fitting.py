@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from connector.models.card import Gate, ModelCard
-from connector.models.propensity.inputs import Inputs, fit_inputs
+from connector.models.inputs import Inputs, fit_inputs
 from connector.models.propensity.metrics import Floats
 from connector.models.propensity.model import Cuts
 from connector.models.threads import one_thread
@@ -53,14 +53,14 @@ def fit(
 
     def trained(at: Codes) -> tuple[Inputs, Effect]:
         frame = rows.features.iloc[at]
-        inputs = fit_inputs(frame, drop_missing_above=spec.drop_missing_above)
+        inputs = fit_inputs(frame, spec.missing)
         sample = Sample(
             inputs.matrix(frame),
             rows.outcome[at],
             rows.treated[at],
             rows.chance[at],
             rows.person[at],
-            n_values=len(inputs.features),
+            n_values=inputs.n_values,
         )
         return inputs, fit_effect(spec.learner, spec.algorithm, sample, seed=seed)
 

@@ -18,7 +18,7 @@ import pandas as pd
 from connector.errors import ModelError
 from connector.models.arrays import decode, digest, encode
 from connector.models.card import ModelCard, ScoreColumn
-from connector.models.propensity.inputs import Inputs
+from connector.models.inputs import Inputs
 from connector.models.propensity.model import Cuts
 from connector.models.uplift.learners import Effect
 from connector.models.uplift.spec import KIND

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from connector.errors import ModelError
+from connector.models.inputs import MissingRule
 
 KIND = "uplift"
 """The model's type, as in the configuration and in the store."""
@@ -51,7 +52,7 @@ class UpliftSpec:
         folds: Parts of the people that take turns in being unseen.
         replicates: Bootstrap samples of the intervals.
         confidence: Of the intervals, between 0 and 1.
-        drop_missing_above: A feature with a larger share of unknown values is left out.
+        missing: What stands for unknown values.
     """
 
     name: str
@@ -64,7 +65,7 @@ class UpliftSpec:
     folds: int = 5
     replicates: int = 500
     confidence: float = 0.95
-    drop_missing_above: float = 0.6
+    missing: MissingRule = field(default_factory=MissingRule)
 
     def __post_init__(self) -> None:
         for what, given, known in (

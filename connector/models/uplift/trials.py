@@ -28,8 +28,8 @@ class Trials:
     """Everybody of the two arms whose window has closed.
 
     Attributes:
-        features: As of each person's assignment: index ``profile_id`` and ``epoch``, numbers, NaN
-            for unknown.
+        features: As of each person's assignment: index ``profile_id`` and ``epoch``; as
+            :func:`connector.models.inputs.fit_inputs` reads them.
         outcome: Same rows: the metric of one person.
         treated: Same rows: 1 in the treatment arm, 0 in the control arm.
         chance: Same rows: the chance of treatment, given that it was one of the two arms, that the
@@ -49,7 +49,7 @@ class Rows:
     """The same as arrays, in an order that does not depend on the input's.
 
     Attributes:
-        features: Frame with a plain index.
+        features: Frame whose index is the person's number.
         outcome, treated, chance: One number a row.
         rules: Name -> one number a row, NaN for unknown.
         person: Number of the person, from 0, ascending with the id.
@@ -97,8 +97,9 @@ def checked(trials: Trials, spec: UpliftSpec) -> Rows:
         raise ModelError(f"Features and outcomes of {spec.name!r} are of different people.")
     order = index.sort_values()
     people = order.get_level_values(KEYS[0])
+    person = np.unique(people, return_inverse=True)[1].astype(np.int64)
     rows = Rows(
-        features=trials.features.reindex(order).reset_index(drop=True),
+        features=trials.features.reindex(order).set_axis(pd.Index(person), axis=0),
         outcome=trials.outcome.reindex(order).to_numpy(dtype=np.float64),
         treated=trials.treated.reindex(order).to_numpy(dtype=np.float64),
         chance=trials.chance.reindex(order).to_numpy(dtype=np.float64),
@@ -106,7 +107,7 @@ def checked(trials: Trials, spec: UpliftSpec) -> Rows:
             str(name): trials.rules[name].reindex(order).to_numpy(dtype=np.float64)
             for name in trials.rules.columns
         },
-        person=np.unique(people, return_inverse=True)[1].astype(np.int64),
+        person=person,
     )
     if not np.isin(rows.treated, (0.0, 1.0)).all() or not np.isfinite(rows.outcome).all():
         raise ModelError(f"An outcome of {spec.name!r} is not known, or an arm is neither 0 nor 1.")

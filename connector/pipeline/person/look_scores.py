@@ -22,7 +22,7 @@ from connector.pipeline.person.scored_person import (
     ValueView,
 )
 from connector.pipeline.person.subject import Subject
-from connector.pipeline.scoring.context import number_frame
+from connector.pipeline.scoring.reading import feature_frame
 from connector.state import schema
 from connector.state.database import parse_utc
 from connector.warehouse.render import literal
@@ -87,7 +87,9 @@ class ScoreLook(Subject):
     def _frame(self, features: Sequence[str]) -> pd.DataFrame:
         """The features of this person, as they were scored."""
         mine = f"profile_id = {literal(self.profile_id)}"
-        return number_frame(self.found.warehouse, "scored", features, where=mine)
+        return feature_frame(
+            self.found.warehouse, "scored", features, self.found.context.features, where=mine
+        )
 
     # ------------------------------------------------------------------ propensity
     def _propensity(self, name: str) -> PropensityView:
@@ -99,15 +101,15 @@ class ScoreLook(Subject):
         if all(value is None for value in self._scores(name).values()):
             return PropensityView(name, NOT_ABOUT)
         frame = self._frame(model.inputs.features)
-        parts = model.explain(frame)
+        parts, shown = model.explain(frame), model.inputs.shown(frame)
         row = parts.iloc[0]
         order = row.abs().sort_values(ascending=False, kind="stable").index
         top = [f for f in order if abs(row[f]) * 100 >= LEAST_POINTS][:TOP_DRIVERS]
         drivers = tuple(
             Driver(
-                words=str(reasons(parts[[f]], frame, model.wordings, top=1).iloc[0]),
+                words=str(reasons(parts[[f]], shown, model.wordings, top=1).iloc[0]),
                 feature=str(f),
-                value=None if math.isnan(frame[f].iloc[0]) else float(frame[f].iloc[0]),
+                value=_value(shown[f].iloc[0]),
                 part=float(row[f]),
             )
             for f in top
@@ -271,6 +273,12 @@ class ScoreLook(Subject):
             uplift=float(uplift),
             percentile=int(percentile),
         )
+
+
+def _value(shown: Any) -> float | str | None:  # noqa: ANN401 - a number or a word
+    if shown is None or isinstance(shown, str):
+        return shown
+    return None if math.isnan(shown) else float(shown)
 
 
 def _number(value: Any) -> float | None:  # noqa: ANN401 - whatever the engine holds

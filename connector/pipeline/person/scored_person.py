@@ -13,13 +13,13 @@ class Driver:
     Attributes:
         words: Such as ``bought 12 days ago (+8 points)``.
         feature: Its name.
-        value: The person's; None where it is not known.
+        value: The person's number or word; None where it is not known.
         part: What it adds, as a probability (0.08 = 8 points).
     """
 
     words: str
     feature: str
-    value: float | None
+    value: float | str | None
     part: float
 
 

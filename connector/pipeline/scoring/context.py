@@ -14,17 +14,17 @@ from connector.config import Config
 from connector.errors import ConfigError
 from connector.features.build import FeatureMeta
 from connector.features.inputs import InputRules, allowed_inputs
+from connector.models.inputs import MissingRule
+from connector.models.inputs.values import Form
 from connector.models.rfm import RfmModel
 from connector.pipeline.scoring.past_arms import PastArms, nobody
+from connector.pipeline.scoring.reading import feature_frame, input_form
 from connector.ports import Warehouse
 from connector.warehouse.dialect import ExpressionError, parse_condition
-from connector.warehouse.render import literal, quote
+from connector.warehouse.render import literal
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NUMBERS = ("BIGINT", "INTEGER", "SMALLINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "BOOLEAN")
-"""Types that a model can take as they are."""
 
 
 def seed_of(model: str) -> int:
@@ -92,51 +92,63 @@ class ScoringContext:
             raise self.config.config_error(path, problem.message, problem.hint) from problem
 
     def model_inputs(self, names: Sequence[str], path: str) -> tuple[str, ...]:
-        """Features that a model reads: those it names, or every number that is allowed.
+        """Features that a model reads: those it names, or every one that is allowed.
+
+        Raises:
+            ConfigError: A name is unknown, denied or a time; the line is named.
+        """
+        return self._allowed(names, path, tuple(Form))
+
+    def model_rules(self, names: Sequence[str], path: str) -> tuple[str, ...]:
+        """Features that order people, as naive rules: the numbers among those named.
 
         Raises:
             ConfigError: A name is unknown, denied or no number; the line is named.
         """
+        return self._allowed(names, path, (Form.NUMBER,))
+
+    def _allowed(self, names: Sequence[str], path: str, forms: Sequence[Form]) -> tuple[str, ...]:
         kinds = self.warehouse.columns("features")
-        numbers = [
-            name
+        found = {
+            name: input_form(self.features[name], kind)
             for name, kind in kinds.items()
-            if name in self.features and kind.upper().startswith(NUMBERS)
-        ]
+            if name in self.features
+        }
+        known = [name for name, form in found.items() if form in forms]
+        for name in names:
+            if name in found and name not in known and name not in self.rules.shut:
+                wanted = "number" if Form.WORD not in forms else "number, text or embedding"
+                raise self.config.config_error(
+                    path,
+                    f"{name} is no {wanted} ({kinds[name]}).",
+                    "Of a time, give the days since it.",
+                )
         try:
-            chosen = allowed_inputs(names, numbers, self.rules, what=path)
+            return allowed_inputs(names, known, self.rules)
         except ConfigError as problem:
             raise self.config.config_error(path, problem.message, problem.hint) from problem
-        return chosen
+
+    @property
+    def missing(self) -> MissingRule:
+        """What stands for unknown inputs, as the file says."""
+        given = self.config.quality.missing
+        return MissingRule(
+            flags=given.numeric == "median_plus_flag",
+            word=given.categorical,
+            drop_above=float(given.drop_feature_above),
+        )
 
     def frame(
         self, columns: Sequence[str], *, relation: str = "features", where: str = ""
     ) -> pd.DataFrame:
-        """Columns of a relation as numbers, one row a profile.
+        """Features of a relation, one row a profile; as of :func:`feature_frame`.
 
         Args:
             columns: Their names.
             relation: Has a ``profile_id``.
             where: Condition of the house dialect, checked before.
-
-        Returns:
-            Index ``profile_id``, ascending; columns as float64, NaN where unknown.
         """
-        return number_frame(self.warehouse, relation, columns, where=where)
-
-
-def number_frame(
-    warehouse: Warehouse, relation: str, columns: Sequence[str], *, where: str = ""
-) -> pd.DataFrame:
-    """Columns of a relation as float64 under ``profile_id``, in the order of the ids."""
-    import pyarrow as pa
-
-    picks = ", ".join(f"CAST({quote(c)} AS DOUBLE) AS {quote(c)}" for c in columns)
-    condition = f" WHERE {where}" if where else ""
-    sql = f"SELECT profile_id{', ' if picks else ''}{picks} FROM {quote(relation)}{condition}"
-    table = pa.Table.from_batches(list(batches := warehouse.batches(sql)), batches.schema)
-    frame: pd.DataFrame = table.to_pandas().set_index("profile_id").sort_index()
-    return frame.astype("float64")
+        return feature_frame(self.warehouse, relation, columns, self.features, where=where)
 
 
 def load_frame(warehouse: Warehouse, name: str, frame: pd.DataFrame) -> None:

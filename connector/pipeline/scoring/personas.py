@@ -25,6 +25,7 @@ def _fit(
             "bootstrap_ari": settings.choose_by.bootstrap_ari,
             "min_segment_share": settings.choose_by.min_segment_share,
         },
+        missing=context.missing,
         labels=rules_of(settings.labels),
     )
     frame = context.frame(features, where=context.condition(settings.eligible, f"{path}.eligible"))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from connector.config.models import PropensityModel as Settings
 from connector.errors import InsufficientDataError
+from connector.features.pack import TALLY, VECTOR, FeatureMeta
 from connector.models.card import ScoreColumn
 from connector.models.propensity import (
     PropensityModel,
@@ -26,8 +27,9 @@ from connector.models.propensity.worth import COLUMN as WORTH_IT
 from connector.models.reasons import Wording
 from connector.pipeline.scoring import btyd, external
 from connector.pipeline.scoring.btyd import BTYD
-from connector.pipeline.scoring.context import ScoringContext, load_frame, number_frame
+from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
+from connector.pipeline.scoring.reading import number_frame
 from connector.warehouse.dialect import ExpressionError
 from connector.warehouse.render import literal, quote
 
@@ -54,7 +56,7 @@ EVENTS: Mapping[str, tuple[str, str, str]] = {
 def _fit(
     context: ScoringContext, name: str, settings: Settings, _before: PropensityModel | None
 ) -> Fitted:
-    spec = _spec(name, settings)
+    spec = _spec(context, name, settings)
     snapshots = _snapshots(context, name, settings, spec)
     if settings.external is not None:
         return Fitted(external.judged(context, name, settings, snapshots))
@@ -76,7 +78,7 @@ def _snapshots(
     given = {RFM_SCORE, *((BTYD,) if btyd.foretells(settings) else ())}
     baselines = [b for b in settings.publish_if.beats if b not in given]
     columns = [SAME_AS.get(b, b) for b in baselines]
-    known = context.model_inputs(columns, f"models.{name}.publish_if.beats") if columns else ()
+    known = context.model_rules(columns, f"models.{name}.publish_if.beats") if columns else ()
     snapshots: list[Snapshot] = []
     rivals: list[pd.Series | None] = []
     for cutoff in cut_offs(
@@ -111,7 +113,7 @@ def _beside(snapshots: list[Snapshot], rivals: list[pd.Series | None]) -> list[S
     ]
 
 
-def _spec(name: str, settings: Settings) -> PropensitySpec:
+def _spec(context: ScoringContext, name: str, settings: Settings) -> PropensitySpec:
     gates = settings.publish_if
     return PropensitySpec(
         name=name,
@@ -128,6 +130,7 @@ def _spec(name: str, settings: Settings) -> PropensitySpec:
         ),
         outputs=settings.outputs,
         leakage_alarm_at=settings.leakage_alarm_at,
+        missing=context.missing,
         probability_baselines=(BTYD,),
         profit=external.profit_of(settings),
     )
@@ -223,9 +226,14 @@ def _rfm_scores(context: ScoringContext, relation: str) -> pd.Series:
 
 def _wordings(context: ScoringContext) -> dict[str, Wording]:
     return {
-        name: Wording.plain(meta.meaning, meta.unit if meta.unit != "currency" else "")
+        name: Wording.plain(meta.meaning, "" if _is_plain(meta) else meta.unit)
         for name, meta in context.features.items()
     }
+
+
+def _is_plain(meta: FeatureMeta) -> bool:
+    """Whether a value stands for itself: money has its sign elsewhere, a word has no unit."""
+    return meta.unit in ("currency", VECTOR, TALLY) or meta.type.upper().startswith("VARCHAR")
 
 
 def _score(

@@ -283,6 +283,7 @@ def _due(
 def settings_digest(config: Config, settings: Model) -> str:
     """Of everything that a fit depends on in the file."""
     plain = settings.model_dump(mode="json", exclude={"refit"})
+    plain["missing"] = config.quality.missing.model_dump(mode="json")
     if getattr(settings, "value", None) == "margin":
         # Somebody who maps the costs that were missed need not wait for the next training.
         plain["margin_of"] = specs.margin_of(config)

@@ -50,7 +50,7 @@ def _fit(
     control = _control(settings, past)
     people = _people(context, name, settings, metric, past, control)
     inputs = context.model_inputs(settings.features, f"models.{name}.features")
-    rules = context.model_inputs(settings.publish_if.beats, f"models.{name}.publish_if.beats")
+    rules = context.model_rules(settings.publish_if.beats, f"models.{name}.publish_if.beats")
     instants = _instants(people["first_eligible_at"])
     known = _known_then(context, name, tuple(dict.fromkeys((*inputs, *rules))), people, instants)
     people, instants = people.loc[known.index], instants.loc[known.index]
@@ -69,6 +69,7 @@ def _fit(
                 min_per_arm=settings.train_on.min_per_arm,
             ),
             confidence=context.config.measurement.confidence,
+            missing=context.missing,
         ),
         Trials(
             features=known[list(inputs)],

@@ -38,8 +38,8 @@ from connector.pipeline.scoring.value_trials import (
     BASELINES,
     TREES,
     choose,
+    customer_features,
     family_of,
-    feature_matrix,
     holdouts,
     instant_of,
     least_wrong,
@@ -85,7 +85,9 @@ def _model(context: ScoringContext, name: str, settings: Settings) -> Fitted:
         fitted, noted = _trees(context, name, settings, transactions, customers, accuracies)
         notes += noted
         expected = fitted.predict(
-            feature_matrix(context, fitted.trees.features, transactions, customers, context.as_of)
+            customer_features(
+                context, fitted.inputs.features, transactions, customers, context.as_of
+            )
         ).expected
         rule = ""
     else:
@@ -147,14 +149,14 @@ def _trees(
     fitted = model.fit_two_stage(
         spec_of(name, settings, family),
         then,
-        features,
-        feature_matrix(context, features, transactions, then, instant_of(context, day + 1)),
+        customer_features(context, features, transactions, then, instant_of(context, day + 1)),
         happened.value,
         context.rng(name),
         as_of=context.as_of,
         n_rows=int(transactions.day.size),
         trials=trials(accuracies, BASELINES),
         purchases=purchases,
+        missing=context.missing,
     )
     told = (
         "Trees do not tell who is active still, how many orders come and when the next does;"
@@ -162,7 +164,7 @@ def _trees(
     )
     if refused:
         told += f" (No {family.value} model: {refused} The rule knows of nobody who has left.)"
-    return fitted, [told]
+    return fitted, [told, *fitted.card.notes]
 
 
 def _rule(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
 from connector.config.models import ClvModel as Settings
 from connector.errors import InsufficientDataError
@@ -19,6 +19,7 @@ from connector.models.clv.purchase_fit import Family
 from connector.models.clv.scores import ValueScores
 from connector.models.clv.transactions import Customers, Transactions, observe, outcome
 from connector.models.clv.value import Horizon, LifetimeValues, Tier
+from connector.models.inputs import fit_inputs
 from connector.pipeline.scoring.context import ScoringContext
 from connector.pipeline.scoring.transactions import EPOCH, observed_to
 
@@ -140,16 +141,14 @@ def _trees(context: ScoringContext, name: str, settings: Settings) -> backtest.C
             n_days=window.n_days,
             annual_discount_rate=float(settings.discount_rate),
         )
-        trees = two_stage.fit(
-            features,
-            feature_matrix(context, features, transactions, then, instant_of(context, day + 1)),
-            happened.value,
-            context.rng(name),
+        past = customer_features(
+            context, features, transactions, then, instant_of(context, day + 1)
         )
+        inputs = fit_inputs(past, context.missing)
+        trees = two_stage.fit(inputs.names, inputs.matrix(past), happened.value, context.rng(name))
         now = instant_of(context, window.end_day + 1)
-        return trees.predict(
-            feature_matrix(context, features, transactions, customers, now)
-        ).expected
+        present = customer_features(context, features, transactions, customers, now)
+        return trees.predict(inputs.matrix(present)).expected
 
     return predict
 
@@ -182,19 +181,17 @@ def tree_features(context: ScoringContext, name: str, settings: Settings) -> tup
     return context.model_inputs(settings.features, f"models.{name}.features")
 
 
-def feature_matrix(
+def customer_features(
     context: ScoringContext,
     features: Sequence[str],
     transactions: Transactions,
     customers: Customers,
     as_of: datetime,
-) -> Floats:
+) -> pd.DataFrame:
     """Features of the customers as of an instant, in their order."""
     relation = "features" if as_of == context.as_of else context.features_at(as_of)
     frame = context.frame(features, relation=relation)
-    ids = transactions.ids[customers.index]
-    matrix: npt.NDArray[np.float64] = frame.reindex(ids).to_numpy(dtype=np.float64)
-    return matrix
+    return frame.reindex(transactions.ids[customers.index])
 
 
 def spec_of(name: str, settings: Settings, family: Family) -> ClvSpec:
@@ -216,5 +213,5 @@ def values_of(
         return scores.model.predict(customers.histories, customers.mean_value)
     today = customers.end_day == observed_to(context)
     at = context.as_of if today else instant_of(context, customers.end_day + 1)
-    matrix = feature_matrix(context, scores.model.trees.features, transactions, customers, at)
-    return scores.model.predict(matrix, customers.histories)
+    frame = customer_features(context, scores.model.inputs.features, transactions, customers, at)
+    return scores.model.predict(frame, customers.histories)

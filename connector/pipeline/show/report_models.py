@@ -11,8 +11,9 @@ import numpy as np
 from connector.config import Config
 from connector.config.activation import Strategy
 from connector.models.card import ModelCard
-from connector.pipeline.scoring.context import number_frame, seed_of
+from connector.pipeline.scoring.context import seed_of
 from connector.pipeline.scoring.grid import RFM
+from connector.pipeline.scoring.reading import feature_frame
 from connector.pipeline.scoring.transactions import MOST_UNKNOWN
 from connector.pipeline.show.standing import Standing, contest, standings
 from connector.pipeline.specs import margin_of
@@ -192,8 +193,12 @@ def _personas(found: Understanding, name: str, model: Any) -> rows.PersonaSummar
             " FROM scored AS s GROUP BY 1"
         )
     }
-    frame = number_frame(
-        found.warehouse, "scored", model.scaler.features, where=f"{quote(cluster)} IS NOT NULL"
+    frame = feature_frame(
+        found.warehouse,
+        "scored",
+        model.scaler.features,
+        found.context.features,
+        where=f"{quote(cluster)} IS NOT NULL",
     )
     order = sorted(range(len(model.ids)), key=lambda i: (-counted.get(model.ids[i], (0, 0))[0], i))
     codes = model.codes(frame, found.context.held(name))

@@ -145,11 +145,11 @@ def input_rules(config: Config, packs: Sequence[FeaturePack]) -> InputRules:
         packs: What is computed.
     """
     shut = {meta.name for pack in packs for meta in pack.metas if meta.describe_only}
+    shut -= set(config.features.allow)
     return InputRules(
         deny=frozenset(config.features.deny),
         report_only=frozenset(config.features.report_only) | shut,
         mutable=changing(config, packs),
-        drop_above=config.quality.missing.drop_feature_above,
     )
 
 
@@ -159,7 +159,10 @@ def changing(config: Config, packs: Sequence[FeaturePack]) -> frozenset[str]:
     What an order is worth reads the columns of its formula; whether a row is a return does not
     change in place, or it would be another row.
     """
-    found: set[str] = set()
+    # What is known of a person has no date, so it is the same as of every instant.
+    undated = {f"customers.{column}" for column in config.tables.customers.mutable}
+    attributes = [column for pack in packs for column in pack.attributes]
+    found = {column.name for column in attributes if undated.intersection(column.needs)}
     from_items = specs.margin_of(config) is MarginFrom.ITEMS
     lines = config.tables.order_items
     if from_items and lines is not None and {"quantity", "unit_cost"} & set(lines.mutable):
@@ -280,6 +283,8 @@ def proxy_findings(
     told = "report_only" in config.features.model_fields_set
     describes = config.features.report_only if told else DESCRIBES
     shut = dict.fromkeys((*config.features.deny, *describes))
+    for name in config.features.allow:
+        shut.pop(name, None)
     attributes = [name for name in shut if name in known]
     if not attributes or not (scores or segments):
         return []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from connector.warehouse.macros.macro import Kind, Macro, Word, everywhere
 
-N, B, A = Kind.NUMBER, Kind.BOOLEAN, Kind.ANY
+T, N, B, A = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN, Kind.ANY
+
+_ENTRY = "(_1 || '=' || CAST(_2 AS VARCHAR))"
 
 
 def _quantile(share: str) -> dict[str, str | None]:
@@ -84,6 +86,20 @@ AGGREGATES = (
         A,
         "largest of the first where the second holds",
         everywhere("MAX(CASE WHEN _2 THEN _1 END)"),
+        aggregate=True,
+    ),
+    Macro(
+        "tally",
+        (T, N),
+        T,
+        "how often each thing: `thing=number` of each row, sorted, with semicolons between",
+        {
+            "duckdb": f"STRING_AGG({_ENTRY}, ';' ORDER BY {_ENTRY})",
+            "postgres": f'STRING_AGG({_ENTRY}, \';\' ORDER BY {_ENTRY} COLLATE "C") COLLATE "C"',
+            "spark": f"ARRAY_JOIN(ARRAY_SORT(COLLECT_LIST({_ENTRY})), ';')",
+            "bigquery": f"STRING_AGG({_ENTRY}, ';' ORDER BY {_ENTRY})",
+            "snowflake": f"LISTAGG({_ENTRY}, ';') WITHIN GROUP (ORDER BY {_ENTRY})",
+        },
         aggregate=True,
     ),
     Macro(

@@ -35,6 +35,8 @@ CONSTANTS: Mapping[str, str] = {
 }
 """Texts that templates use by name, so that each engine's own way of quoting is left to sqlglot."""
 
+_IN_TALLY = "SPLIT_PART(SPLIT_PART(';' || _1, ';' || _2 || '=', 2), ';', 1)"
+
 TEXT = (
     Macro(
         "lower",
@@ -143,6 +145,17 @@ TEXT = (
             "spark": "GET_JSON_OBJECT(_1, CONCAT('$.', _2))",
             "bigquery": "JSON_VALUE(_1, CONCAT('$.', _2))",
             "snowflake": "CAST(GET(TRY_PARSE_JSON(_1), _2) AS VARCHAR)",
+        },
+    ),
+    Macro(
+        "tally_of",
+        (T, T),
+        N,
+        "the number of one thing in what tally() wrote; 0 where it is not in it",
+        {
+            "any": f"COALESCE(CAST(NULLIF({_IN_TALLY}, '') AS DOUBLE), 0.0)",
+            "postgres": f"COALESCE(CAST(NULLIF({_IN_TALLY}, '') AS DOUBLE PRECISION), 0.0)",
+            "bigquery": None,
         },
     ),
     Macro(

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, date, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from connector.errors import ModelError
@@ -98,15 +99,13 @@ def test_one_time_buyers_get_the_rule_and_a_note():
 def test_a_two_stage_model_comes_back_with_the_same_answers():
     known, n_rows = customers()
     rng = np.random.default_rng(3)
-    matrix = np.column_stack([known.histories.repeats, known.histories.age_days])
+    frame = pd.DataFrame({"repeats": known.histories.repeats, "age_days": known.histories.age_days})
     value = np.where(rng.random(len(known)) < 0.4, rng.gamma(2.0, 10.0, len(known)), 0.0)
-    model = fit_two_stage(
-        SPEC, known, ("repeats", "age_days"), matrix, value, rng, as_of=AS_OF, n_rows=n_rows
-    )
+    model = fit_two_stage(SPEC, known, frame, value, rng, as_of=AS_OF, n_rows=n_rows)
     read = TwoStageClvModel.from_dict(json.loads(json.dumps(model.to_dict(), allow_nan=False)))
     assert read.version == model.version
     assert read.card.features == ("repeats", "age_days")
-    assert np.array_equal(read.predict(matrix).expected, model.predict(matrix).expected)
+    assert np.array_equal(read.predict(frame).expected, model.predict(frame).expected)
 
 
 @pytest.mark.parametrize("key", ["purchases", "spend", "tiers", "cuts", "card", "horizon"])

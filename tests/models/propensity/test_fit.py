@@ -266,7 +266,7 @@ def test_what_is_no_sum_has_no_sql():
 
 def test_unknown_values_are_filled_by_the_median_and_flagged():
     one = model("logistic")
-    assert [one.inputs.features[i] for i in one.inputs.flagged] == ["spend_log"]
+    assert [c.feature for c in one.inputs.columns if c.is_indicator] == ["spend_log"]
     known = np.concatenate([s.features["spend_log"].dropna() for s in snapshots(3)])
     at = one.inputs.features.index("spend_log")
     assert one.inputs.medians[at] == np.median(known)
@@ -277,7 +277,7 @@ def test_unknown_values_are_filled_by_the_median_and_flagged():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.drop(columns="orders"), "lack orders"),
+        (lambda f: f.drop(columns="orders"), "'orders' is not there"),
         (lambda f: f.assign(orders=np.inf), "'orders' is infinite"),
         (lambda f: f.assign(orders="many"), "'orders' is not a number"),
     ],
