@@ -177,7 +177,7 @@ def _auc(
 ) -> Association | None:
     """The largest AUC of telling one label from all others by the value."""
     ranks = stats.rankdata(values)
-    best: Association | None = None
+    best: tuple[float, str] | None = None
     counts = labels.value_counts()
     # With two labels, one against the other says it all.
     tried = counts.index[:1] if len(counts) == 2 else counts.index
@@ -187,12 +187,14 @@ def _auc(
         if min(n1, n0) < MIN_PEOPLE // 2:
             continue
         auc = (ranks[inside].sum() - n1 * (n1 + 1) / 2) / (n1 * n0)
-        p = stats.mannwhitneyu(
-            values[inside], values[~inside], alternative="two-sided", method="asymptotic"
-        ).pvalue
         value = float(max(auc, 1 - auc))
-        if best is None or value > best.value:
-            best = Association(
-                outcome, attribute, Statistic.AUC, value, float(p), len(values), str(label)
-            )
-    return best
+        if best is None or value > best[0]:
+            best = value, str(label)
+    if best is None:
+        return None
+    # Only the best is told, so only it is tested: a test sorts the values once more.
+    inside = (labels == best[1]).to_numpy()
+    p = stats.mannwhitneyu(
+        values[inside], values[~inside], alternative="two-sided", method="asymptotic"
+    ).pvalue
+    return Association(outcome, attribute, Statistic.AUC, best[0], float(p), len(values), best[1])
