@@ -29,7 +29,7 @@ from connector.lift.campaign import CampaignSpec
 from connector.lift.compare import compare
 from connector.lift.conclude import conclude
 from connector.lift.health import Gate, SampleRatio
-from connector.lift.inputs import ORDERS_ONLY, Inputs, companion_names, units_relation
+from connector.lift.inputs import ORDERS_ONLY, Inputs, companion_names, has_idle, units_relation
 from connector.lift.looks import Plan
 from connector.lift.metrics import ORDERS, MetricKind, MetricSpec, by_window
 from connector.lift.moments import Cell
@@ -192,6 +192,7 @@ class _Study:
                 relation,
                 [metric.name for metric in metrics],
                 companions=companion_names(metrics, self.inputs.covariate_days),
+                idles=[metric.name for metric in metrics if has_idle(metric)],
                 dimensions=self.inputs.dimensions,
             )
             self._recount(relation, metrics)

@@ -92,6 +92,16 @@ def companion(metric: str) -> str:
     return f"{metric}.x"
 
 
+def idle(metric: str) -> str:
+    """Name of the column of what a person of the arm comes to who does nothing at all."""
+    return f"{metric}.idle"
+
+
+def has_idle(metric: MetricSpec) -> bool:
+    """Whether somebody who does nothing may come to something else than zero: what they cost."""
+    return metric.kind is MetricKind.SUM and "contact_cost" in metric.campaign_costs
+
+
 def has_companion(metric: MetricSpec, covariate_days: int) -> bool:
     """Whether a metric has a second column."""
     return metric.kind is MetricKind.RATIO or (metric.has_covariate and covariate_days > 0)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from connector.lift.inputs import LOOK, companion
+from connector.lift.inputs import LOOK, companion, idle
 from connector.lift.joint import JointMoments, merge_all_joint
 from connector.lift.moments import ArmMoments, Cell
 from connector.warehouse.render import literal, quote
@@ -72,6 +72,7 @@ def scan_sql(
     metrics: Sequence[str],
     *,
     companions: Collection[str] = (),
+    idles: Collection[str] = (),
     dimensions: Sequence[str] = (),
     centres: Mapping[str, float] | None = None,
     by_look: bool = True,
@@ -83,6 +84,8 @@ def scan_sql(
             per person.
         metrics: Names of the outcomes. NULL values are left out.
         companions: Outcomes that have a second column (:func:`.units.companion`).
+        idles: Outcomes that are not zero of somebody who does nothing
+            (:func:`connector.lift.inputs.idle`): a price for each contact makes no buyer.
         dimensions: Columns that people are classed by.
         centres: Column -> a number near its mean in every arm: then one pass does. Without it, the
             means of every arm are taken in a pass of their own.
@@ -101,6 +104,8 @@ def scan_sql(
             values.append(
                 f"CASE WHEN {quote(y)} IS NOT NULL THEN CAST({quote(x)} AS DOUBLE) END AS x{i}"
             )
+        if y in idles:
+            values.append(f"CAST({quote(idle(y))} AS DOUBLE) AS i{i}")
     classes = [f"coalesce({quote(name)}, '') AS k{i}" for i, name in enumerate(dimensions)]
     weeks = [LOOK] if by_look else []
     keys = [*ARM, *weeks, *(f"k{i}" for i in range(len(dimensions)))]
@@ -122,7 +127,10 @@ def scan_sql(
         names = [name for y, x in pairs for name in (y, x) if name is not None]
         at = {c: literal(float(centres[name])) for c, name in zip(columns, names, strict=True)}
         shown = at
-    sums = ", ".join(_sums(i, x is not None, at, shown) for i, (_, x) in enumerate(pairs))
+    sums = ", ".join(
+        _sums(i, at, shown, has_x=x is not None, has_idle=y in idles)
+        for i, (y, x) in enumerate(pairs)
+    )
     sets = [[*ARM, *weeks], *([*ARM, f"k{i}"] for i in range(len(dimensions)))]
     grouping = ", ".join(f"({', '.join(f'u.{key}' for key in one)})" for one in sets)
     group = f"GROUPING SETS ({grouping})" if dimensions else grouping.strip("()")
@@ -140,20 +148,23 @@ def read_moments(
         relation: Columns ``campaign, epoch, arm`` and the outcomes; one row per person.
         metrics: Names of the outcomes.
     """
-    found = _scan(warehouse, relation, metrics, (), (), by_look=False)
+    found = _scan(warehouse, relation, metrics, (), (), (), by_look=False)
     return {cell: one.total.y for cell, one in found.items()}
 
 
-def _sums(i: int, has_x: bool, at: Mapping[str, str], shown: Mapping[str, str]) -> str:
+def _sums(
+    i: int, at: Mapping[str, str], shown: Mapping[str, str], *, has_x: bool, has_idle: bool
+) -> str:
     """The sums of one outcome, in the order of :data:`SUMS`."""
     y, dy = f"u.y{i}", f"(u.y{i} - {at[f'y{i}']})"
+    nothing = f"u.i{i}" if has_idle else "0"
     terms = {
         "n": f"count({y})",
         "cy": shown[f"y{i}"],
         "sy": f"sum({dy})",
         "syy": f"sum({dy} * {dy})",
         "syyy": f"sum({dy} * {dy} * {dy})",
-        "y_nonzero": f"sum(CASE WHEN {y} <> 0 THEN 1 ELSE 0 END)",
+        "y_nonzero": f"sum(CASE WHEN {y} <> {nothing} THEN 1 ELSE 0 END)",
         "y_total": f"sum({y})",
         "lowest": f"min({y})",
         "highest": f"max({y})",
@@ -180,6 +191,7 @@ def scan(
     metrics: Sequence[str],
     *,
     companions: Collection[str] = (),
+    idles: Collection[str] = (),
     dimensions: Sequence[str] = (),
 ) -> dict[Cell, Measured]:
     """Moments of every campaign, epoch, arm and outcome; empty arms have no entry.
@@ -189,9 +201,10 @@ def scan(
         relation: As :func:`scan_sql` wants it.
         metrics: Names of the outcomes.
         companions: Outcomes that have a second column.
+        idles: Outcomes that are not zero of somebody who does nothing.
         dimensions: Columns that people are classed by.
     """
-    return _scan(warehouse, relation, metrics, companions, dimensions, by_look=True)
+    return _scan(warehouse, relation, metrics, companions, idles, dimensions, by_look=True)
 
 
 def _scan(
@@ -199,6 +212,7 @@ def _scan(
     relation: str,
     metrics: Sequence[str],
     companions: Collection[str],
+    idles: Collection[str],
     dimensions: Sequence[str],
     *,
     by_look: bool,
@@ -218,6 +232,7 @@ def _scan(
             relation,
             metrics,
             companions=companions,
+            idles=idles,
             dimensions=dimensions,
             centres=about,
             by_look=by_look,

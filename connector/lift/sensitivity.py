@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connector.domain import Arm
+from connector.lift.inputs import has_idle, idle
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.lift.moments import ArmMoments, Cell
 from connector.lift.scan import read_moments
@@ -68,11 +69,13 @@ def winsorised(
     notes: dict[tuple[str, int, str], str] = {}
     for metric in capped:
         name, share = quote(metric.name), f"{metric.winsorise:.6f}"
+        # What everybody treated costs is no large value: it stays, and what they brought is capped.
+        nothing = quote(idle(metric.name)) if has_idle(metric) else "0"
         caps = {
             (str(campaign), int(epoch)): float(cap)
             for campaign, epoch, cap in warehouse.rows(
-                f"SELECT campaign, epoch, quantile({name}, {share}) AS cap FROM {relation}"
-                f" WHERE {name} <> 0 GROUP BY campaign, epoch"
+                f"SELECT campaign, epoch, quantile({name} - {nothing}, {share}) AS cap"
+                f" FROM {relation} WHERE {name} <> {nothing} GROUP BY campaign, epoch"
             )
             if cap is not None
         }
@@ -84,8 +87,8 @@ def winsorised(
         )
         warehouse.create_view_as(
             COUNTED,
-            f"SELECT campaign, epoch, arm, least({name}, CASE {case} ELSE {name} END) AS {name}"
-            f" FROM {relation}",
+            f"SELECT campaign, epoch, arm, {nothing} + least({name} - {nothing},"
+            f" CASE {case} ELSE {name} - {nothing} END) AS {name} FROM {relation}",
         )
         found |= read_moments(warehouse, COUNTED, [metric.name])
         for (campaign, epoch), cap in caps.items():

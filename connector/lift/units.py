@@ -30,6 +30,8 @@ from connector.lift.inputs import (
     Inputs,
     columns_of,
     companion,
+    has_idle,
+    idle,
 )
 from connector.lift.metrics import (
     ASSIGNMENTS,
@@ -83,9 +85,10 @@ def units_sql(
 
     Returns:
         House-dialect SQL with the columns ``campaign, epoch, arm, profile_id, look``, the
-        dimensions, one DOUBLE per metric by its name, and its companion. A metric is NULL where a
-        row of that person in the window has no value for it, so that nobody counts as zero
-        because something is not known.
+        dimensions, one DOUBLE per metric by its name, its companion, and what somebody idle comes
+        to (:func:`connector.lift.inputs.idle`) where that is not zero. A metric is NULL where a row
+        of that person in the window has no value for it, so that nobody counts as zero because
+        something is not known.
 
     Raises:
         ConfigError: The metrics differ in their windows, an expression is not allowed, or a table
@@ -154,10 +157,11 @@ class _Statement:
         """The columns of one metric, and the sums that they need."""
         made = self._values(metric)
         names = [metric.name, companion(metric.name)]
-        return [
-            f"CAST({value} AS DOUBLE) AS {quote(name)}"
-            for name, value in zip(names, made, strict=False)
-        ]
+        pairs = list(zip(names, made, strict=False))
+        if has_idle(metric):
+            columns = columns_of(metric.source, self.order_columns, self.inputs)
+            pairs.append((idle(metric.name), f"0 {metric.row_value(columns).once}"))
+        return [f"CAST({value} AS DOUBLE) AS {quote(name)}" for name, value in pairs]
 
     def _values(self, metric: MetricSpec) -> list[str]:
         if metric.kind is MetricKind.DELTA:
@@ -271,7 +275,9 @@ class _Statement:
         columns = ["is_return", *reads] if source is not Source.EVENTS else reads
         picked = [f"r.{quote(c)} AS {quote(c)}" for c in dict.fromkeys(columns)]
         if "offer_cost" in self.reads[source]:
-            redeemed = "NOT r.is_return AND r.ll_discount > 0"
+            # Before the assignment nobody used the offer: a price on the past of treated people
+            # alone would make the covariates of the two arms differ.
+            redeemed = "NOT r.is_return AND r.ll_discount > 0 AND r.ll_at >= p.first_eligible_at"
             picked.append(f"CASE WHEN {redeemed} THEN p.redemption_cost ELSE 0 END AS offer_cost")
         if source is Source.EVENTS and self._takes_withdrawals:
             # A withdrawn consent is no event but for one count.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -297,3 +298,41 @@ def test_what_cannot_be_analysed_raises(warehouse, winback):
     load(warehouse, [Assigned("a", "placebo")], [])
     with pytest.raises(LedgerError, match="placebo"):
         run(spec())
+
+
+def test_what_a_contact_costs_makes_nobody_a_buyer(warehouse):
+    rng = np.random.default_rng(52)
+    people, orders = crowd(rng, {T: 900, N: 900}, {T: 0.02, N: 0.02})
+    load(warehouse, people, orders)
+    kept = MetricSpec("kept", MetricKind.SUM, "net_revenue - contact_cost", 30, winsorise=0.5)
+    asked = spec(REVENUE, kept, shares={T: 0.5, N: 0.5}, cost=0.04)
+    revenue, net = analyse(warehouse, [asked], as_of=day(30), measurement=MEASUREMENT)
+    assert net.expected_buyers == revenue.expected_buyers < 45
+    assert net.treatment.n_buyers == revenue.treatment.n_buyers
+    assert net.verdict is revenue.verdict
+    assert net.treatment.mean == pytest.approx(revenue.treatment.mean - 0.04)
+    # The cap is of what people brought; the price of a contact is beneath it.
+    spent = {arm: values_of(people, orders, arm) for arm in (T, N)}
+    bought = np.concatenate(list(spent.values()))
+    cap = np.quantile(bought[bought > 0], 0.5)
+    means = {arm: np.minimum(values, cap).mean() for arm, values in spent.items()}
+    capped = next(one for one in net.sensitivities if one.name == "winsorised")
+    assert capped.difference.estimate == pytest.approx(means[T] - 0.04 - means[N], rel=1e-9)
+
+
+def test_the_price_of_an_offer_is_not_laid_on_the_time_before(warehouse):
+    """Else the covariates of the two arms differ, and every campaign with an offer looks biased."""
+    people, orders = crowd(np.random.default_rng(53), {T: 900, N: 900}, {T: 0.1, N: 0.1})
+    # Both arms had the same past: every third person bought at a discount.
+    past = [
+        Order(p.profile_id, day(-9), "40", discount="5") for i, p in enumerate(people) if i % 3 == 0
+    ]
+    load(warehouse, people, [*orders, *past])
+    kept = MetricSpec("kept", MetricKind.SUM, "net_revenue - offer_cost", 30)
+    asked = replace(spec(kept, shares={T: 0.5, N: 0.5}), cost_per_redemption=9.5)
+    (found,) = analyse(
+        warehouse, [asked], as_of=day(30), measurement=MeasurementSpec(covariate_days=30)
+    )
+    (check,) = (one for one in found.health if one.gate == "pre_period")
+    assert check.p_value == pytest.approx(1.0)
+    assert found.verdict is not Verdict.DO_NOT_TRUST

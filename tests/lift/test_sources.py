@@ -128,7 +128,7 @@ def plain(people, orders, lines, events, scores):
                 "margin": sum(
                     float(o.net)
                     - by_order[i]
-                    - (offer if float(o.discount) > 0 and not o.is_return else 0.0)
+                    - (offer if after and float(o.discount) > 0 and not o.is_return else 0.0)
                     for i, o in bought
                 )
                 - (contact if after else 0.0),
