@@ -47,6 +47,9 @@ ARM_SUFFIX = {
 LABELS = {"cluster": "cluster", "lda": "top_id"}
 """Kind of model -> column of the stable label that it gives a person."""
 
+LABEL_NAMES = {"cluster": "name", "lda": "top_name"}
+"""Kind of model -> column of what that label is called."""
+
 CONTENT, STRATEGY = "content.", "strategy."
 """Prefixes of campaign properties that hold the strategy's values rather than a column."""
 

@@ -21,8 +21,9 @@ longer, because every branch reads its own columns only.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from sqlglot import exp
 
@@ -66,11 +67,13 @@ class Segment:
         name: The segment's name.
         condition: The rule as one condition over the columns of ``scored``.
         private: Columns whose values are kept out of reasons.
+        held: Why its members stay as they are whatever the condition says; empty where it decides.
     """
 
     name: str
     condition: Expression
     private: frozenset[str] = field(default=PRIVATE_COLUMNS)
+    held: str = ""
 
     @property
     def columns(self) -> frozenset[str]:
@@ -91,6 +94,8 @@ def compile_segments(
     *,
     columns: Mapping[str, str],
     domains: Mapping[str, Collection[str]],
+    references: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    held: Mapping[str, str] = MappingProxyType({}),
     private: Collection[str] = PRIVATE_COLUMNS,
 ) -> tuple[Segment, ...]:
     """Check every segment's rule, and turn labels and other segments into conditions.
@@ -101,6 +106,8 @@ def compile_segments(
         domains: Label columns and what they may hold, such as ``rfm.group`` -> the names of the RFM
             groups. A reference ``rfm.champions`` means the label column whose name begins with
             ``rfm.`` and that may hold ``champions``.
+        references: Further references, such as ``personas.deal_hunters`` -> a column and its value.
+        held: Segment -> why its members stay as they are; its rule is not read.
         private: Columns whose values are kept out of reasons.
 
     Returns:
@@ -116,10 +123,37 @@ def compile_segments(
         if spec.name in by_name:
             raise ConfigError(f"segment {spec.name} is defined twice.")
         by_name[spec.name] = spec
-    compiler = _Compiler(by_name, columns, domains)
+    compiler = _Compiler(by_name, columns, domains, references, held)
     return tuple(
-        Segment(spec.name, compiler.condition(spec.name), frozenset(private)) for spec in specs
+        Segment(
+            spec.name, compiler.condition(spec.name), frozenset(private), held.get(spec.name, "")
+        )
+        for spec in specs
     )
+
+
+def unknown_labels(
+    condition: Expression, domains: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, str]]:
+    """Label columns of a condition that are compared with what they never hold, and with what.
+
+    Args:
+        condition: A checked condition.
+        domains: Label columns and what they may hold.
+    """
+    for node in condition.tree.find_all(exp.EQ, exp.NEQ, exp.In):
+        listed = node.expressions if isinstance(node, exp.In) else [node.args["expression"]]
+        sides = [node.this, *listed]
+        column = next((side.name for side in sides if isinstance(side, exp.Column)), "")
+        if column not in domains:
+            continue
+        for side in sides:
+            if (
+                isinstance(side, exp.Literal)
+                and side.is_string
+                and side.this not in domains[column]
+            ):
+                yield column, side.this
 
 
 def build_segment_members(
@@ -154,10 +188,14 @@ class _Compiler:
         specs: Mapping[str, SegmentSpec],
         columns: Mapping[str, str],
         domains: Mapping[str, Collection[str]],
+        references: Mapping[str, tuple[str, str]],
+        held: Collection[str],
     ) -> None:
         self._specs = specs
         self._columns = columns
         self._domains = domains
+        self._references = references
+        self._held = held
         self._done: dict[str, Expression] = {}
         self._open: list[str] = []
 
@@ -170,7 +208,9 @@ class _Compiler:
             raise ConfigError(f"segment {name} is made of itself: {circle}.")
         self._open.append(name)
         spec = self._specs[name]
-        if spec.where is not None:
+        if name in self._held:
+            result = parse_condition("false", columns=self._columns, what=f"segment {name}")
+        elif spec.where is not None:
             result = parse_condition(
                 spec.where, columns=self._columns, what=f"segment {name}: where"
             )
@@ -189,6 +229,9 @@ class _Compiler:
         """A label or another segment, as a condition in the house dialect."""
         if reference in self._specs:
             return self.condition(reference).sql()
+        if reference in self._references:
+            column, value = self._references[reference]
+            return f"{quote(column)} = {literal(value)}"
         model, _, label = reference.partition(".")
         for column, labels in self._domains.items():
             if label and column.partition(".")[0] == model and label in labels:
@@ -211,22 +254,15 @@ class _Compiler:
 
     def _check_labels(self, condition: Expression, name: str) -> None:
         """A label that does not exist would make a segment that is silently empty for ever."""
-        for node in condition.tree.find_all(exp.EQ, exp.NEQ, exp.In):
-            listed = node.expressions if isinstance(node, exp.In) else [node.args["expression"]]
-            sides = [node.this, *listed]
-            column = next((side.name for side in sides if isinstance(side, exp.Column)), None)
-            known = self._domains.get(column or "")
-            if known is None:
-                continue
-            for side in sides:
-                if isinstance(side, exp.Literal) and side.is_string and side.this not in known:
-                    near = difflib.get_close_matches(side.this, known, n=1)
-                    raise ExpressionError(
-                        what=f"segment {name}: where",
-                        problem=f"{column} never is '{side.this}'.",
-                        text=condition.text,
-                        position=max(condition.text.find(side.this), 0),
-                        hint=f"Did you mean '{near[0]}'?"
-                        if near
-                        else f"It may be: {', '.join(sorted(known))}.",
-                    )
+        for column, label in unknown_labels(condition, self._domains):
+            known = self._domains[column]
+            near = difflib.get_close_matches(label, known, n=1)
+            raise ExpressionError(
+                what=f"segment {name}: where",
+                problem=f"{column} never is '{label}'.",
+                text=condition.text,
+                position=max(condition.text.find(label), 0),
+                hint=f"Did you mean '{near[0]}'?"
+                if near
+                else f"It may be: {', '.join(sorted(known))}.",
+            )

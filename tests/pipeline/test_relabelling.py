@@ -45,7 +45,7 @@ Open = Callable[[str], Project]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Open]:
-    modelled_shop.build(tmp_path, n=400)
+    modelled_shop.build(tmp_path, n=280)
     made: list[Project] = []
 
     def open_with(text: str) -> Project:

@@ -96,7 +96,7 @@ class Steadiness:
         words: What there is to say; empty where the rule alone decides.
         state: ``rule`` (it alone decides), ``margin`` (stays by the margin only), ``leaving`` or
             ``entering`` (the rule has changed its mind, and must say so on more days), ``staying``
-            (the shortest stay is not over).
+            (the shortest stay is not over), ``held`` (the rule cannot be read).
         streak: Days in a row on which the rule has said otherwise, this one included.
         needed: Days that it takes.
         stays_until: End of the shortest stay, for members of a segment that has one.

@@ -167,6 +167,18 @@ class Look(Subject):
                 continue
             member = steady.is_member(segment)
             was_member, since = known.get(segment.name, (None, None))
+            if segment.held:
+                # Its rule cannot be read, so nothing that the person does would change it.
+                yield SegmentView(
+                    segment=segment.name,
+                    member=member,
+                    since=since if was_member is member else None,
+                    conditions=(),
+                    to_leave=(),
+                    to_enter=(),
+                    steadiness=steady.told(segment, holds=False, member=member),
+                )
+                continue
             leave = steady.to_leave(segment) if member else ()
             changes = leave or (() if member or told.member else told.to_change)
             yield SegmentView(

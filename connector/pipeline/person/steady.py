@@ -61,6 +61,11 @@ class Steady(Subject):
             holds: Whether the rule itself holds.
             member: Whether the person is in the segment.
         """
+        if segment.held:
+            who = "stays" if member else "stays out"
+            return Steadiness(
+                f"{who} while the segment is held: {segment.held}", "held", 0, 0, None
+            )
         stability = stability_of(self.config, segment.name)
         zone = self.config.project.timezone
         streak, since = self._counted(segment)

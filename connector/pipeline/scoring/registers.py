@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +32,15 @@ def registry_of(context: ScoringContext, name: str, labels: Labels | None) -> Re
     if labels is None or not (path := _path(context, labels)).exists():
         return Registry(name)
     return read_registry(path.read_text(encoding="utf-8"), model=name, what=labels.registry)
+
+
+def newest_registry(
+    context: ScoringContext, name: str, labels: Labels | None, files: Mapping[Path, str]
+) -> Registry:
+    """The labels with those of a fit of this run, whose file is not written yet."""
+    if labels is not None and (text := files.get(_path(context, labels))) is not None:
+        return read_registry(text, model=name, what=labels.registry)
+    return registry_of(context, name, labels)
 
 
 def hand_over(

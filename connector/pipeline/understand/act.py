@@ -32,8 +32,9 @@ from connector.pipeline.scoring.grid import (
 from connector.pipeline.scoring.past_arms import read_past_arms
 from connector.pipeline.scoring.run import Scores, score_models
 from connector.pipeline.understand import featuring
+from connector.pipeline.understand.holding import held_findings
 from connector.pipeline.understand.opening import RESULTS, Workspace
-from connector.pipeline.understand.segmenting import build_members, compiled
+from connector.pipeline.understand.segmenting import build_members, compiled, label_books
 from connector.pipeline.understand.stitching import remember_people, stitch_people
 from connector.plan.document import Guard
 from connector.ports import Warehouse
@@ -235,7 +236,9 @@ def _first_act(
     lists, rules = specs.exclusion_specs(config)
     with located(config, "exclusion_lists"):
         steps += exclusion.build_exclusions(warehouse, lists, rules)
-    segments = compiled(config, columns, rfm_spec, scores.domains)
+    books = label_books(context, scores)
+    segments = compiled(config, columns, rfm_spec, scores.domains, books)
+    findings += held_findings({one.name: one.held for one in segments if one.held})
     build_members(config, state, warehouse, segments, as_of=as_of)
     findings += featuring.proxy_findings(
         config,
