@@ -107,21 +107,27 @@ def _seconds(work: Callable[[], T]) -> tuple[float, T]:
     return time.process_time() - began, result
 
 
-def beside_sklearn(lines: pd.DataFrame, phi: Floats) -> dict[str, Any] | None:
-    """Both on the same documents; None where the peer cannot be installed."""
+def once(lines: pd.DataFrame) -> tuple[float, Floats, sp.csr_matrix, tuple[str, ...]]:
+    """One fit of ours from one start: seconds, topics, the documents and their items."""
     baskets = read_baskets(lines)
     documents = person_documents(baskets, 50)
     rng = np.random.default_rng(0)
 
-    def ours() -> Floats:
+    def work() -> Floats:
         start = start_from_people(K, documents[: documents.shape[0] // 5], 1 / K, rng)
         return fit_topics(documents, start, alpha=1 / K, eta=1 / K).weights
 
     with one_thread():
-        our_s, weights = _seconds(ours)
+        seconds, weights = _seconds(work)
+    return seconds, weights, sp.csr_matrix(documents), baskets.items
+
+
+def beside_sklearn(lines: pd.DataFrame, phi: Floats) -> dict[str, Any] | None:
+    """Both on the same documents; None where the peer cannot be installed."""
+    our_s, weights, documents, items = once(lines)
     with tempfile.TemporaryDirectory() as place:
         given, made = Path(place) / "documents.npz", Path(place) / "topics.npy"
-        sp.save_npz(given, sp.csr_matrix(documents))
+        sp.save_npz(given, documents)
         peer = run_peer(SKLEARN, LDA, given, made, K, N_PASSES)
         theirs = None if peer is None else np.load(made)
     if peer is None or theirs is None:
@@ -129,8 +135,8 @@ def beside_sklearn(lines: pd.DataFrame, phi: Floats) -> dict[str, Any] | None:
     return {
         "our_s": our_s,
         "their_s": peer["s"],
-        "ours": recovery(phi, baskets.items, weights),
-        "theirs": recovery(phi, baskets.items, theirs),
+        "ours": recovery(phi, items, weights),
+        "theirs": recovery(phi, items, theirs),
     }
 
 

@@ -120,7 +120,7 @@ def draw_a_season(warehouse: DuckDBWarehouse, name: str, years: int, start: date
     con.execute(
         "CREATE OR REPLACE TABLE assignments AS SELECT '' AS campaign, 0 AS epoch, '' AS"
         " profile_id, '' AS arm, 0::BIGINT AS bucket, '' AS first_eligible_at, 'v1' AS"
-        " config_version, '' AS run_id WHERE FALSE"
+        " config_version, '' AS run_id, '' AS offer WHERE FALSE"
     )
     con.execute(
         "CREATE OR REPLACE TEMP TABLE cfg_campaigns AS SELECT DISTINCT campaign, FALSE AS exempt"
@@ -141,7 +141,7 @@ def draw_a_season(warehouse: DuckDBWarehouse, name: str, years: int, start: date
         draw_arms(con, salt=f"season of {name}", draws=draws, global_draw=None, as_of=now)
         con.execute(
             "INSERT INTO assignments SELECT campaign, epoch, profile_id, arm, bucket,"
-            f" first_eligible_at, 'v1', 'run {week}' FROM arms WHERE is_new"
+            f" first_eligible_at, 'v1', 'run {week}', '' FROM arms WHERE is_new"
         )
 
 

@@ -11,9 +11,11 @@ def test_sql_places_people_where_numpy_does() -> None:
     assert found["loss"] < 1.02
 
 
-def test_the_comparison_with_scikit_learn_recovers_planted_topics() -> None:
-    found = affinity.beside_sklearn(500)
-    assert 0.8 < found["ours"] <= 1.0
+def test_what_is_compared_with_scikit_learn_recovers_planted_topics() -> None:
+    lines, phi = affinity.order_lines(500, seed=2)
+    _, weights, documents, items = affinity.once(lines)
+    assert documents.shape == (500, len(items))
+    assert 0.8 < affinity.recovery(phi, items, weights) <= 1.0
     lines, phi = affinity.order_lines(50)
     assert lines["basket_id"].nunique() == 250
     assert phi.shape == (affinity.K, affinity.N_ITEMS)
