@@ -73,6 +73,9 @@ class CustomFeature(Section):
         description: What it means, for people.
         unit: Unit of the value.
         empty: What stands for people without rows; otherwise 0 for counts and sums, nothing else.
+        high: What one says of people with much of it, such as ``buys on promotion``; names of
+            clusters are suggested from that.
+        low: Likewise with little of it, such as ``pays full price``.
     """
 
     name: Name
@@ -83,6 +86,8 @@ class CustomFeature(Section):
     description: Text | None = None
     unit: Text | None = None
     empty: StrictInt | StrictFloat | None = None
+    high: Text | None = None
+    low: Text | None = None
 
 
 class Features(Section):

@@ -114,19 +114,24 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
+def _words(name: str) -> frozenset[str]:
+    """What a name says, in whatever order: "small baskets, buys often" twice confuses."""
+    return frozenset(map(slug, name.split(",")))
+
+
 def distinct_name(contrasts: Sequence[str], taken: Sequence[str], *, otherwise: str) -> str:
-    """The fewest contrasts (at least two, where there are two) whose words nobody has yet.
+    """The fewest contrasts (at least two, where there are two) that nobody has in any order.
 
     Args:
         contrasts: What sets the group apart, strongest first, such as ``buys on promotion``.
         taken: Names that are or were in use.
         otherwise: Put in brackets behind the words when even all of them are taken.
     """
-    used = {slug(name) for name in taken}
+    used = {_words(name) for name in taken}
     words = list(dict.fromkeys(filter(None, contrasts))) or ["like most people"]
     for n in range(min(2, len(words)), len(words) + 1):
         name = ", ".join(words[:n])
-        if slug(name) not in used:
+        if _words(name) not in used:
             return name
     return f"{', '.join(words[:2])} ({otherwise})"
 
@@ -195,7 +200,18 @@ def write_registry(registry: Registry) -> str:
         " every retrain.\n# Ids are permanent; `suggested`, `since`, `retired` and `parents` are"
         " written by `liftline train`.\n"
     )
-    return head + yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=100)
+    return head + yaml.dump(
+        body, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes the same day twice rather than a mark and a reference to it."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Never refer to what was written before."""
+        del data
+        return True
 
 
 def _plain(label: Label) -> dict[str, Any]:

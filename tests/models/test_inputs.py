@@ -11,7 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from connector.errors import InsufficientDataError, ModelError
-from connector.models.inputs import Inputs, MissingRule, fit_inputs
+from connector.models.inputs import Inputs, MissingRule, fit_inputs, omissions
 from connector.models.inputs.fit import LEAST_PEOPLE, MOST_WORDS
 from connector.models.inputs.values import as_tally, as_vector
 
@@ -195,3 +195,15 @@ def test_a_frame_without_a_fitted_column_or_with_another_kind_is_refused():
         inputs.matrix(pd.DataFrame({"a": ["x"], "b": ["x"]}))
     with pytest.raises(ModelError, match="'b' is not a text"):
         inputs.matrix(pd.DataFrame({"a": [1.0], "b": [1.0]}))
+
+
+def test_what_is_left_out_is_one_sentence_for_each_reason() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({f"same_{i}": 1.0 for i in range(20)}, index=range(50))
+    frame["useful"] = rng.normal(size=50)
+    frame["twin"] = frame["useful"]
+    told = omissions(fit_inputs(frame))
+    assert len(told) == 2
+    names = ", ".join(sorted(f"same_{i}" for i in range(20)))
+    assert f"The features {names} are left out: everybody has the same value." in told
+    assert "Left out, since another feature says the same: twin." in told

@@ -106,6 +106,21 @@ def test_suggestions_take_more_words_when_two_are_taken() -> None:
     assert distinct_name([], [], otherwise="c9") == "like most people"
 
 
+def test_the_same_words_in_another_order_are_no_other_name() -> None:
+    taken = ["high revenue, high orders"]
+    words = ["high orders", "high revenue", "late"]
+    assert distinct_name(words, taken, otherwise="c9") == "high orders, high revenue, late"
+    assert distinct_name(words[:2], taken, otherwise="c9") == "high orders, high revenue (c9)"
+
+
+def test_days_are_written_out_each_time() -> None:
+    _, registry = settle(Registry("personas"), THREE, prefix="c", day=DAY)
+    text = write_registry(registry)
+    assert text.count(f"since: {DAY}") == len(THREE)
+    assert "&" not in text
+    assert "*" not in text
+
+
 LABELS = st.builds(
     lambda number, name, since, retired: Label(
         f"c{number}", name, f"s{name}", since, retired, ("c1",) if number > 5 else ()

@@ -118,6 +118,27 @@ def test_another_number_of_topics_is_chosen(opened: Open) -> None:
     assert len(model(project, "affinity").ids) == 5
 
 
+def test_suggested_names_speak_the_words_of_the_file(opened: Open, tmp_path: Path) -> None:
+    text = CLUSTERS.replace(
+        "features: [orders_365d, recency_days, revenue_365d]",
+        "features: [orders_365d, recency_days, pace]",
+    )
+    custom = (
+        "features:\n  custom:\n    - {name: pace, sql: 'revenue_365d / nullif(orders_365d, 0)',"
+        " from: features, high: fills the trolley, low: picks one thing}\n"
+    )
+    project = opened(text + custom)
+    project.train()
+    registry = read_registry((tmp_path / "labels" / "personas.yaml").read_text(), model="personas")
+    said = {word for label in registry.labels for word in label.suggested.split(", ")}
+    assert said <= {
+        *("fills the trolley", "picks one thing", "buys often", "buys seldom"),
+        *("not seen for long", "bought lately", "like most people"),
+    }
+    contrasts = {word for words in model(project, "personas").contrasts for word in words}
+    assert {"fills the trolley", "picks one thing"} & contrasts
+
+
 def test_only_models_with_labels_can_be_accepted(opened: Open) -> None:
     with pytest.raises(ConfigError, match=re.escape("no model with labels is named 'rfm'")):
         opened(TOPICS).train(accept_labels=("rfm",))

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from connector.models.inputs import Column, Inputs, MissingRule, fit_inputs
+from connector.models.inputs import Column, Inputs, MissingRule, fit_inputs, omissions
 from connector.models.inputs.values import column_of
 from connector.warehouse.render import literal
 
@@ -180,7 +180,7 @@ def fit_scaler(
     """
     rule = replace(missing or MissingRule(), flag_above=FLAG_ABOVE)
     inputs = fit_inputs(pd.DataFrame({name: column_of(frame, name) for name in features}), rule)
-    notes = [f"{name} is left out: {why}." for name, why in inputs.left_out.items()]
+    notes = list(omissions(inputs))
     holed = inputs.holed(frame)
     dimensions = []
     for j, column in enumerate(inputs.columns):

@@ -42,14 +42,17 @@ class FeatureMeaning:
         return cls(str(data["high"]), str(data["low"]), str(data["missing"]))
 
 
+def plain_name(feature: str) -> str:
+    """A feature in words: windows and powers are noise, ``promo_share_365d`` is "promo share"."""
+    return " ".join(p for p in feature.split("_") if not re.search(r"\d", p)) or feature
+
+
 def direction(
     meanings: Mapping[str, FeatureMeaning], dimension: Dimension, difference: float
 ) -> str:
     """The words for one difference; made from the feature's name where nobody gave any."""
     meaning = meanings.get(dimension.feature)
-    # Windows and powers are noise in a name: promo_share_365d reads "promo share".
-    plain = " ".join(p for p in dimension.feature.split("_") if not re.search(r"\d", p))
-    plain = plain or dimension.feature
+    plain = plain_name(dimension.feature)
     column = dimension.column
     match column.part:
         case Part.UNKNOWN if column.key == MISSING:
@@ -72,10 +75,27 @@ def words_for(
     dimensions: Sequence[Dimension],
     differences: npt.NDArray[np.float64],
 ) -> tuple[str, ...]:
-    """Words for the differences of one cluster, strongest first, weak ones left out."""
+    """Words for the differences of one cluster, strongest first, each once, weak ones left out.
+
+    Whether a value is known is left out too, unless somebody has words for it: it tells something
+    of the person, but nobody is called "promo share known".
+    """
     order = np.argsort(-np.abs(np.round(differences, 9)), kind="stable").tolist()
     return tuple(
-        direction(meanings, dimensions[j], float(differences[j]))
-        for j in order
-        if abs(differences[j]) >= NOTABLE
+        dict.fromkeys(
+            direction(meanings, dimensions[j], float(differences[j]))
+            for j in order
+            if abs(differences[j]) >= NOTABLE
+            and _is_telling(meanings, dimensions[j], float(differences[j]))
+        )
     )
+
+
+def _is_telling(
+    meanings: Mapping[str, FeatureMeaning], dimension: Dimension, difference: float
+) -> bool:
+    """Whether a difference may be part of a name."""
+    if dimension.column.part is not Part.UNKNOWN or dimension.column.key != MISSING:
+        return True
+    meaning = meanings.get(dimension.feature)
+    return difference > 0 and meaning is not None and bool(meaning.missing)

@@ -49,7 +49,7 @@ from connector.models.clv.value import (
     lifetime_values,
     tier_cuts,
 )
-from connector.models.inputs import Inputs, MissingRule, fit_inputs
+from connector.models.inputs import Inputs, MissingRule, fit_inputs, omissions
 
 KIND = "clv"
 """Kind of the parametric model in the store."""
@@ -364,9 +364,5 @@ def fit_two_stage(
         purchases=purchases,
         tiers=spec.tiers,
         cuts=tier_cuts(trees.predict(matrix).expected, spec.tiers),
-        card=card_of(customers, inputs.features, as_of, n_rows, trials, _left_out(inputs)),
+        card=card_of(customers, inputs.features, as_of, n_rows, trials, list(omissions(inputs))),
     )
-
-
-def _left_out(inputs: Inputs) -> list[str]:
-    return [f"The feature {name} is left out: {why}." for name, why in inputs.left_out.items()]

@@ -5,7 +5,7 @@
 * :mod:`connector.models.inputs.matrix` - the same applied to anybody, in numpy and in SQL.
 """
 
-from connector.models.inputs.fit import TWIN, UNKNOWN, MissingRule, fit_inputs
+from connector.models.inputs.fit import TWIN, UNKNOWN, MissingRule, fit_inputs, omissions
 from connector.models.inputs.matrix import Column, Inputs, Part
 
-__all__ = ["TWIN", "UNKNOWN", "Column", "Inputs", "MissingRule", "Part", "fit_inputs"]
+__all__ = ["TWIN", "UNKNOWN", "Column", "Inputs", "MissingRule", "Part", "fit_inputs", "omissions"]

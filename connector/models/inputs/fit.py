@@ -91,6 +91,23 @@ def fit_inputs(frame: pd.DataFrame, rule: MissingRule | None = None) -> Inputs:
     )
 
 
+def omissions(inputs: Inputs) -> tuple[str, ...]:
+    """Which features are left out, a sentence for each reason and not for each feature."""
+    names: dict[str, list[str]] = {}
+    for name, why in sorted(inputs.left_out.items()):
+        names.setdefault("" if why.startswith(TWIN) else why, []).append(name)
+    found = []
+    for why, left in names.items():
+        many = ", ".join(left)
+        if not why:
+            found.append(f"Left out, since another feature says the same: {many}.")
+        elif len(left) == 1:
+            found.append(f"The feature {many} is left out: {why}.")
+        else:
+            found.append(f"The features {many} are left out: {why}.")
+    return tuple(found)
+
+
 def _mostly(unknown: npt.NDArray[np.bool_], rule: MissingRule) -> str:
     """Why a feature is left out that too few have; empty: enough have it."""
     share = float(unknown.mean()) if unknown.size else 1.0

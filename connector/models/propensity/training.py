@@ -12,7 +12,7 @@ import pandas as pd
 
 from connector.errors import InsufficientDataError, ModelError
 from connector.models.card import ModelCard
-from connector.models.inputs import TWIN
+from connector.models.inputs import omissions
 from connector.models.inputs.values import Form
 from connector.models.propensity.backtest import Backtest, Fitted, Tested
 from connector.models.propensity.calibration import Calibration
@@ -209,15 +209,7 @@ class _Card:
                 f"Calibrated by {calibration.method}, since there are too few outcomes for"
                 f" {spec.calibrate}."
             )
-        left_out = fitted.inputs.left_out
-        twins = sorted(name for name, why in left_out.items() if why.startswith(TWIN))
-        if twins:
-            notes.append(f"Left out, since another feature says the same: {', '.join(twins)}.")
-        notes += [
-            f"The feature {name} is left out: {why}."
-            for name, why in sorted(left_out.items())
-            if name not in twins
-        ]
+        notes += omissions(fitted.inputs)
         reference = calibration.apply(fitted.scorer.score(fitted.inputs.reference[None, :]))[0]
         texts = any(form is Form.WORD for form in fitted.inputs.forms.values())
         words = " or its commonest word" if texts else ""

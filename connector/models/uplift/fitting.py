@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from connector.models.card import Gate, ModelCard
-from connector.models.inputs import Inputs, fit_inputs
+from connector.models.inputs import Inputs, fit_inputs, omissions
 from connector.models.propensity.metrics import Floats
 from connector.models.propensity.model import Cuts
 from connector.models.threads import one_thread
@@ -176,8 +176,7 @@ def _notes(spec: UpliftSpec, rows: Rows, found: Judgement, inputs: Inputs) -> li
         )
     if not rows.rules:
         notes.append("No one-column rule was there to be held against.")
-    left_out = sorted(inputs.left_out.items())
-    return [*notes, *(f"The feature {name} is left out: {why}." for name, why in left_out)]
+    return [*notes, *omissions(inputs)]
 
 
 def _said(found: Bounds, spec: UpliftSpec) -> str:

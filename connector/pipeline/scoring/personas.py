@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connector.config.models import ClusterModel as Settings
+from connector.features.phrases import phrase_of
 from connector.models.card import ScoreColumn
-from connector.models.clusters import ClusterModel, ClusterSpec, fit
+from connector.models.clusters import ClusterModel, ClusterSpec, FeatureMeaning, fit
+from connector.models.clusters.words import plain_name
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
 from connector.pipeline.scoring.registers import hand_over, registry_of, rules_of
@@ -29,8 +33,31 @@ def _fit(
         labels=rules_of(settings.labels),
     )
     frame = context.frame(features, where=context.condition(settings.eligible, f"{path}.eligible"))
-    fresh = fit(frame, spec, as_of=context.as_of, rng=context.rng(name), before=before)
+    fresh = fit(
+        frame,
+        spec,
+        as_of=context.as_of,
+        rng=context.rng(name),
+        meanings=_meanings(context, features),
+        before=before,
+    )
     return Fitted(*hand_over(context, name, settings.labels, fresh, before, frame))
+
+
+def _meanings(context: ScoringContext, features: Sequence[str]) -> dict[str, FeatureMeaning]:
+    """Words for the features: the file's own, or the catalogue's."""
+    own = {one.name: one for one in context.config.features.custom}
+    found = {}
+    for feature in features:
+        phrase, custom = phrase_of(feature), own.get(feature)
+        plain = plain_name(feature)
+        if custom is not None and (custom.high or custom.low):
+            found[feature] = FeatureMeaning(
+                custom.high or f"high {plain}", custom.low or f"low {plain}"
+            )
+        elif custom is None and phrase is not None:
+            found[feature] = FeatureMeaning(phrase.high, phrase.low)
+    return found
 
 
 def _refresh(
