@@ -1,79 +1,64 @@
 """What the page and the terminal show of results: each number as text, its interval beside it.
 
-A card is one campaign. It is headed by the result that the campaign is judged on; other metrics,
-the comparison with the usual programme and earlier epochs follow as rows.
+A card is one campaign (of an experiment run elsewhere: one pair of groups). It is headed by the
+result that it is judged on; what stands behind that comes from :mod:`connector.report.proof`.
+Other metrics, the comparison with the usual programme and earlier epochs follow as rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from connector.numbers import short_of
-from connector.report import charts
+from connector.report import charts, class_rows, proof
 from connector.report.data import ReportData
-from connector.report.format import (
-    NONE,
-    Spoken,
-    count,
-    local_day,
-    money,
-    p_value,
-    percent,
-    short,
-    spoken,
-    spoken_per_person,
-)
+from connector.report.figures import Figures, figures, mean_text, shows_figures, unit_for
+from connector.report.format import Spoken, count, local_day, money, p_value, percent
 from connector.report.lift import ArmResult, LiftRow
-from connector.report.people import RfmSummary
-from connector.report.story import ALL_CAMPAIGNS, primary, shows_figures
+from connector.report.story import Topic, topics
 from connector.report.words import (
     AGAINST,
     ARMS,
+    GUARDED,
     VERDICTS,
     Phrase,
-    axis_labels,
     label,
-    mean_text,
     metric_label,
+    metric_title,
     phrase,
     title,
-    unit_of,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The figures of one result; there are none where nothing may be said.
-
-    Attributes:
-        difference: Treated minus held out, per person.
-        relative: The same as a percentage; None where a percentage means nothing.
-        total: In all.
-        roas: Incremental revenue for each unit of cost; None without a fixed cost.
-    """
-
-    difference: Spoken
-    total: Spoken
-    relative: Spoken | None
-    roas: Spoken | None
 
 
 @dataclass(frozen=True, slots=True)
 class ArmLine:
-    """One arm of a card: name, people counted, buyers, outcome per person."""
+    """One arm of a card: name, people counted, those still open, buyers, outcome per person."""
 
     name: str
     people: str
+    n_open: str
     buyers: str
     mean: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One result beside the one that a campaign is judged on."""
+    """One result beside the one that a campaign is judged on.
+
+    Attributes:
+        metric: With its window.
+        against: What it is compared with.
+        epoch: Randomisation epoch.
+        code, verdict: The word.
+        figures: None where nothing may be shown.
+        reason: Why, in one sentence.
+        guard: What became of its limit, where it has one.
+        guard_state: ``kept``, ``broken`` or ``unclear``; empty without a limit.
+        is_surrogate: Whether it is a prediction.
+    """
 
     metric: str
     against: str
@@ -82,6 +67,29 @@ class ResultRow:
     verdict: Phrase
     figures: Figures | None
     reason: str
+    guard: Phrase | None = None
+    guard_state: str = ""
+    is_surrogate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The campaign against the usual programme: segmented against non-segmented.
+
+    Attributes:
+        code, verdict, reason: Of its goal.
+        difference, total: None where nothing may be shown.
+        arms: Both arms.
+        rows: Its other metrics.
+    """
+
+    code: str
+    verdict: Phrase
+    reason: str
+    difference: Spoken | None
+    total: Spoken | None
+    arms: tuple[ArmLine, ...]
+    rows: tuple[ResultRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +110,19 @@ class Card:
         silence: Why no figure is shown; empty where one is.
         arms: Both arms.
         facts: More about the result: title and text.
-        others: Other metrics, comparisons and epochs.
+        others: Other metrics of the same comparison.
+        earlier: Other epochs and comparisons.
+        usual: Against the usual programme; None where that decides, or is not measured.
+        trail: The difference over time.
+        account: What was earned and spent.
+        classes: The effect by class.
+        classes_note: Why there are none.
+        kpis: Every metric by class.
+        roads: The same by other roads.
+        health: The checks.
+        methods: How the numbers came about.
         whole: Whether it speaks of all campaigns together.
+        is_surrogate: Whether it is judged on a prediction.
     """
 
     uid: str
@@ -120,41 +139,35 @@ class Card:
     arms: tuple[ArmLine, ...]
     facts: tuple[Phrase, ...]
     others: tuple[ResultRow, ...]
+    earlier: tuple[ResultRow, ...]
+    usual: Usual | None
+    trail: proof.Trail | None
+    account: proof.AccountTable | None
+    classes: tuple[class_rows.Classes, ...]
+    classes_note: str
+    kpis: tuple[class_rows.KpiTable, ...]
+    roads: tuple[proof.RoadLine, ...]
+    health: proof.Health | None
+    methods: tuple[str, ...]
     whole: bool = False
+    is_surrogate: bool = False
 
 
 def cards(data: ReportData) -> tuple[Card, ...]:
-    """One card for all campaigns together, where they are measured, and one for each campaign."""
-    made = []
-    if data.global_holdout is not None and data.global_holdout.lifts:
-        made.append(_card(data, data.global_holdout.lifts, ALL_CAMPAIGNS, "all", whole=True))
-    names = [campaign.name for campaign in data.campaigns]
-    names += [lift.campaign for lift in data.lifts]
-    for i, name in enumerate(dict.fromkeys(names)):
-        lifts = [lift for lift in data.lifts if lift.campaign == name]
-        if lifts:
-            made.append(_card(data, lifts, title(name), str(i), whole=False))
-    return tuple(made)
+    """One card for all campaigns together, where they are measured, and one for each campaign.
+
+    In the order of the sentences above them: the largest first.
+    """
+    return tuple(_card(data, topic, str(i)) for i, topic in enumerate(topics(data)))
 
 
-def figures(lift: LiftRow, data: ReportData) -> Figures | None:
-    """The figures of a result, or None where its verdict lets none be shown."""
-    if not shows_figures(lift, data.rules) or lift.difference is None or lift.incremental is None:
-        return None
-    unit = unit_of(lift.kind, data.currency)
-    return Figures(
-        difference=spoken_per_person(
-            lift.difference, unit=unit.per_person, scale=unit.scale, digits=unit.digits
-        ),
-        total=spoken(lift.incremental, unit=unit.total),
-        relative=spoken(lift.relative, unit="%", scale=100.0) if lift.relative else None,
-        roas=spoken(lift.incremental_roas, unit="") if lift.incremental_roas else None,
-    )
-
-
-def _card(data: ReportData, lifts: Sequence[LiftRow], name: str, key: str, *, whole: bool) -> Card:
-    judged = primary(lifts) or lifts[0]
-    shown = figures(judged, data)
+def _card(data: ReportData, topic: Topic, key: str) -> Card:
+    judged, name = topic.judged, topic.who
+    shown = figures(judged, data.rules, data.currency)
+    beside = [lift for lift in topic.lifts if lift is not judged]
+    same = [lift for lift in beside if _is_same(lift, judged)]
+    usual = [lift for lift in beside if _is_usual(lift, judged)]
+    rest = [lift for lift in beside if lift not in same and lift not in usual]
     return Card(
         uid=f"result-{key}",
         name=name,
@@ -163,18 +176,61 @@ def _card(data: ReportData, lifts: Sequence[LiftRow], name: str, key: str, *, wh
         reason=_reason(judged, data),
         figures=shown,
         plot=_plot(judged, shown, data, name, f"plot-{key}"),
-        metric=f"{metric_label(judged)} within {judged.window_days} days",
-        against=AGAINST.get(judged.holdout.arm, label(judged.holdout.arm)),
-        unit=unit_of(judged.kind, data.currency).per_person,
+        metric=_metric(judged),
+        against=topic.against,
+        unit=unit_for(judged, data.currency).per_person,
         silence=_silence(judged) if shown is None else "",
-        arms=tuple(
-            _arm_line(arm, judged, data, with_means=shown is not None)
-            for arm in (judged.treatment, judged.holdout)
-        ),
+        arms=_arms(judged, data, with_means=shown is not None),
         facts=tuple(_facts(judged, data)),
-        others=tuple(_other(lift, data) for lift in lifts if lift is not judged),
-        whole=whole,
+        others=tuple(_other(lift, data) for lift in same),
+        earlier=tuple(_other(lift, data) for lift in rest),
+        usual=_usual(usual, data),
+        trail=proof.trail(judged, data, name=name, uid=f"trail-{key}"),
+        account=proof.account(judged, data),
+        classes=class_rows.classes(judged, data),
+        classes_note=judged.segments_note,
+        kpis=class_rows.kpis([judged, *same], data),
+        roads=proof.roads(judged, data),
+        health=proof.health(judged, data),
+        methods=proof.methods(judged),
+        whole=topic.whole,
+        is_surrogate=judged.is_surrogate,
     )
+
+
+def _is_same(lift: LiftRow, judged: LiftRow) -> bool:
+    """Whether it compares the same two groups."""
+    return (lift.epoch, lift.treatment.arm, lift.holdout.arm) == (
+        judged.epoch,
+        judged.treatment.arm,
+        judged.holdout.arm,
+    )
+
+
+def _is_usual(lift: LiftRow, judged: LiftRow) -> bool:
+    return lift.epoch == judged.epoch and lift.holdout.arm == "business_as_usual"
+
+
+def _usual(lifts: Sequence[LiftRow], data: ReportData) -> Usual | None:
+    goal = next((lift for lift in lifts if lift.is_goal), None)
+    if goal is None:
+        return None
+    shown = figures(goal, data.rules, data.currency)
+    return Usual(
+        goal.verdict,
+        phrase(VERDICTS, goal.verdict),
+        _reason(goal, data),
+        shown.difference if shown else None,
+        shown.total if shown else None,
+        _arms(goal, data, with_means=shown is not None),
+        tuple(_other(lift, data) for lift in lifts if lift is not goal),
+    )
+
+
+def _metric(lift: LiftRow) -> str:
+    if not lift.window_days:
+        return metric_title(lift)
+    return f"{metric_title(lift)} within {lift.window_days} days"
 
 
 def _silence(lift: LiftRow) -> str:
@@ -185,8 +241,8 @@ def _silence(lift: LiftRow) -> str:
 
 def _reason(lift: LiftRow, data: ReportData) -> str:
     """The analysis' own sentence, or when the first results come."""
-    if lift.treatment.n and lift.holdout.n:
-        return lift.reason.replace(" -", " \u2212")
+    if (lift.treatment.n and lift.holdout.n) or not lift.window_days:
+        return proof.minus_signs(lift.reason)
     campaign = next((c for c in data.campaigns if c.name == lift.campaign), None)
     when = ""
     if campaign is not None and campaign.first_result_at is not None:
@@ -197,7 +253,7 @@ def _reason(lift: LiftRow, data: ReportData) -> str:
 def _plot(lift: LiftRow, shown: Figures | None, data: ReportData, name: str, uid: str) -> Markup:
     if shown is None or lift.difference is None:
         return Markup()
-    unit = unit_of(lift.kind, data.currency)
+    unit = unit_for(lift, data.currency)
     return charts.forest_plot(
         lift.difference,
         scale=unit.scale,
@@ -209,9 +265,13 @@ def _plot(lift: LiftRow, shown: Figures | None, data: ReportData, name: str, uid
     )
 
 
-def _arm_line(arm: ArmResult, lift: LiftRow, data: ReportData, *, with_means: bool) -> ArmLine:
-    mean = mean_text(arm.mean if with_means else None, lift.kind, data.currency)
-    return ArmLine(phrase(ARMS, arm.arm).title, count(arm.n), count(arm.n_buyers), mean)
+def _arms(lift: LiftRow, data: ReportData, *, with_means: bool) -> tuple[ArmLine, ...]:
+    def line(arm: ArmResult) -> ArmLine:
+        name = phrase(ARMS, arm.arm).title if arm.arm in ARMS else title(arm.arm)
+        mean = mean_text(lift, arm.mean if with_means else None, data.currency)
+        return ArmLine(name, count(arm.n), count(arm.n_open), count(arm.n_buyers), mean)
+
+    return line(lift.treatment), line(lift.holdout)
 
 
 def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
@@ -226,13 +286,26 @@ def _facts(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
     fair = "the split is broken" if broken else "as drawn"
     tested = p_value(lift.srm_p, floor=rules.srm_below)
     yield Phrase("Group sizes (SRM)", tested if lift.srm_p is None else f"{fair}, {tested}")
+    if lift.outlook is not None and lift.outlook.registered_end is not None:
+        end = lift.outlook.registered_end
+        over = ", reached" if lift.stage == "final" else ""
+        yield Phrase("Registered end", f"{end.day}\u00a0{end:%B}\u00a0{end.year}{over}")
+    if lift.outlook is not None and lift.outlook.detectable is not None:
+        least = percent(lift.outlook.detectable)
+        yield Phrase("Smallest effect it can show", f"{least} of what was held out brought")
     if lift.n_open:
         yield Phrase("Still open", f"{count(lift.n_open)} people, counted later")
     yield from _cost(lift, data)
 
 
 def _cost(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
-    """What the campaign cost, or why its return cannot be told."""
+    """What the campaign cost, or why its return cannot be told; with an account it says so."""
+    if lift.money is not None and (lift.money.cost is not None or lift.money.cost_note):
+        if not shows_figures(lift, data.rules):
+            cost = lift.money.cost
+            said = lift.money.cost_note if cost is None else money(cost, data.currency)
+            yield Phrase("Cost", said)
+        return
     if lift.cost is not None:
         yield Phrase("Cost", f"{money(lift.cost, data.currency)} for those counted")
         if lift.kind != "sum":
@@ -255,151 +328,21 @@ def _cost(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
 
 
 def _other(lift: LiftRow, data: ReportData) -> ResultRow:
+    guard = lift.guardrail
+    window = f", {lift.window_days} days" if lift.window_days else ""
     return ResultRow(
-        metric=f"{metric_label(lift)}, {lift.window_days} days",
+        metric=f"{metric_title(lift)}{window}",
         against=AGAINST.get(lift.holdout.arm, label(lift.holdout.arm)),
         epoch=lift.epoch,
         code=lift.verdict,
         verdict=phrase(VERDICTS, lift.verdict),
-        figures=figures(lift, data),
-        reason=lift.reason,
-    )
-
-
-# ---------------------------------------------------------------------- the RFM grid
-@dataclass(frozen=True, slots=True)
-class GridCell:
-    """One cell of the grid as text.
-
-    Attributes:
-        people: How many, as text.
-        money: Their revenue in whole units of the currency; a dash where it is not shown.
-        level: Step of the heat map's ramp.
-        share: People, as a share of the fullest cell.
-        money_short: The revenue for a narrow screen, such as ``56k``.
-        each: Revenue of one of them; empty where it is not shown.
-    """
-
-    people: str
-    money: str
-    level: int
-    share: float
-    money_short: str = ""
-    each: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GridRow:
-    """One recency score: its number, what it means, and its cells by frequency."""
-
-    score: int
-    label: str
-    cells: tuple[GridCell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MoneyRow:
-    """One money score.
-
-    Attributes:
-        score: Its number.
-        label: What a person with it has spent.
-        people: How many; None where a run did not tell.
-        people_share: Of the people in the grid (0-1).
-        revenue: Together; None where it is not shown.
-        revenue_share: Of the revenue that is shown (0-1).
-    """
-
-    score: int
-    label: str
-    people: int | None
-    people_share: float
-    revenue: float | None
-    revenue_share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The RFM grid: recency downwards from the most recent, frequency to the right.
-
-    Attributes:
-        columns: Frequency scores and what they mean.
-        rows: Recency scores.
-        monetary: Money scores, the highest first.
-        withheld: Whether a cell's money is not shown.
-        withheld_money: Whether a money score's is not: then no share of the whole is told.
-    """
-
-    columns: tuple[tuple[int, str], ...]
-    rows: tuple[GridRow, ...]
-    monetary: tuple[MoneyRow, ...]
-    withheld: bool
-    withheld_money: bool
-
-
-def grid(rfm: RfmSummary, currency: str) -> Grid:
-    """The grid of a model, every cell included."""
-    found = {(cell.r, cell.f): cell for cell in rfm.cells}
-    most_people = max((cell.people for cell in rfm.cells), default=0) or 1
-    most_money = max((cell.revenue or 0.0 for cell in rfm.cells), default=0.0)
-
-    def made(r: int, f: int) -> GridCell:
-        cell = found.get((r, f))
-        if cell is None or not cell.people:
-            return GridCell("0", "", 0, 0.0)
-        return GridCell(
-            people=count(cell.people),
-            money=NONE if cell.revenue is None else count(cell.revenue),
-            level=charts.heat_level(cell.revenue, most_money),
-            share=cell.people / most_people,
-            money_short=NONE if cell.revenue is None else short(cell.revenue),
-            each="" if cell.revenue is None else count(cell.revenue / cell.people),
-        )
-
-    scores = range(1, rfm.frequency.bins + 1)
-    recency = axis_labels(rfm.recency, currency)
-    return Grid(
-        columns=tuple(zip(scores, axis_labels(rfm.frequency, currency), strict=True)),
-        rows=tuple(
-            GridRow(r, recency[r - 1], tuple(made(r, f) for f in scores))
-            for r in range(rfm.recency.bins, 0, -1)
+        figures=figures(lift, data.rules, data.currency),
+        reason=proof.minus_signs(lift.reason),
+        guard=(
+            Phrase(phrase(GUARDED, guard.state).title, proof.minus_signs(guard.message))
+            if guard
+            else None
         ),
-        monetary=_money_rows(rfm, currency),
-        withheld=any(cell.revenue is None for cell in rfm.cells),
-        withheld_money=any(one.revenue is None for one in rfm.money),
+        guard_state=guard.state if guard else "",
+        is_surrogate=lift.is_surrogate,
     )
-
-
-def _money_rows(rfm: RfmSummary, currency: str) -> tuple[MoneyRow, ...]:
-    """Every money score, the highest first."""
-    found = {one.m: one for one in rfm.money}
-    people = sum(one.people for one in rfm.money) or 1
-    revenue = sum(one.revenue or 0.0 for one in rfm.money)
-    made = []
-    for score, words in enumerate(axis_labels(rfm.monetary, currency), start=1):
-        one = found.get(score)
-        n, amount = (one.people, one.revenue) if one else (0, 0.0)
-        made.append(
-            MoneyRow(
-                score=score,
-                label=words,
-                people=n if rfm.money else None,
-                people_share=n / people,
-                revenue=amount,
-                revenue_share=(amount or 0.0) / revenue if revenue > 0 else 0.0,
-            )
-        )
-    return tuple(reversed(made))
-
-
-# ---------------------------------------------------------------------- who was addressed
-def split_of(arms: Mapping[str, int], blocked: Mapping[str, int]) -> tuple[charts.Part, ...]:
-    """A segment's members by what became of them."""
-    known = [(arm, phrase(ARMS, arm).title, f"arm-{arm.replace('_', '-')}") for arm in ARMS]
-    parts = [charts.Part(words, arms.get(arm, 0), css) for arm, words, css in known]
-    return (*parts, charts.Part("Not addressed", sum(blocked.values()), "arm-none"))
-
-
-def share_text(part: int, whole: int) -> str:
-    """A part as a percentage of a whole; a dash of nobody."""
-    return percent(part / whole) if whole else NONE

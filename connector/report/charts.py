@@ -166,7 +166,7 @@ def forest_plot(
         return _PLOT_MARGIN + inner * (number - least) / (most - least)
 
     marks = ticks(least, most)
-    digits = _tick_digits(marks)
+    digits = tick_digits(marks)
     labels = Markup().join(
         Markup(
             '<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="52" y2="57"/>'
@@ -210,6 +210,6 @@ def forest_plot(
     )
 
 
-def _tick_digits(marks: Sequence[float]) -> int:
+def tick_digits(marks: Sequence[float]) -> int:
     """Decimals that tell the marks apart."""
     return next(d for d in range(11) if all(abs(round(m, d) - m) < 1e-9 for m in marks) or d == 10)

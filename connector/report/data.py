@@ -203,6 +203,11 @@ class ReportData:
         """Whether the campaigns' numbers are a plan's, and nothing of it was carried out."""
         return self.run is None or self.run.status == "held"
 
+    @property
+    def is_experiment(self) -> bool:
+        """Whether it is all about an experiment run elsewhere: results, and nobody known here."""
+        return bool(self.lifts) and not (self.n_profiles or self.campaigns or self.run)
+
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ReportData:
         """The inverse of :meth:`to_json`.

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from connector.report import (
     cards,
     charts,
+    grid,
     model_charts,
     model_words,
     sankey,
@@ -107,17 +108,20 @@ def render_html(data: ReportData, *, only: Sequence[str] = ()) -> str:
             for one in SECTIONS
             if (one.uid in only or not only) and (not one.needs or getattr(data, one.needs))
         ],
-        is_experiment=bool(only),
+        is_experiment=data.is_experiment,
         headline=story.headline(data),
         lines=story.lines(data),
         waiting=story.waiting_line(data),
         cards=cards.cards(data),
-        grid=cards.grid(data.rfm, data.currency) if data.rfm is not None else None,
+        grid=grid.grid(data.rfm, data.currency) if data.rfm is not None else None,
         blocked=_blocked_reasons(data),
         delivery_columns=[name for name, _, _ in _DELIVERY_COLUMNS],
         trouble_columns=[*_TROUBLE, "unsent"],
         deliveries=[_delivery(row) for row in data.deliveries],
         n_trouble=_n_trouble(data),
+        groups=(groups := _groups(data)),
+        n_compared=sum(groups.values()),
+        n_metrics=len({lift.metric for lift in data.lifts}),
     )
 
 
@@ -183,6 +187,15 @@ def _n_trouble(data: ReportData) -> int:
     return refused + sum(row.unsent for row in data.deliveries)
 
 
+def _groups(data: ReportData) -> dict[str, int]:
+    """Every group that is compared, and its people; of the metric that most are counted in."""
+    found: dict[str, int] = {}
+    for lift in data.lifts:
+        for arm in (lift.treatment, lift.holdout):
+            found[arm.arm] = max(found.get(arm.arm, 0), arm.n + arm.n_open)
+    return found
+
+
 def _blocked_reasons(data: ReportData) -> list[tuple[str, int]]:
     """Every reason that occurs with its people over all campaigns, the largest first."""
     totals = Counter[str]()
@@ -204,8 +217,8 @@ def _environment() -> Environment:
         bar=charts.bar,
         icon=charts.verdict_icon,
         stacked_bar=charts.stacked_bar,
-        split_of=cards.split_of,
-        share_text=cards.share_text,
+        split_of=grid.split_of,
+        share_text=grid.share_text,
         gain_chart=model_charts.gain_chart,
         calibration_chart=model_charts.calibration_chart,
         profit_chart=model_charts.profit_chart,
@@ -235,6 +248,7 @@ def _environment() -> Environment:
         moment=shown.moment,
         label=words.label,
         caption=words.title,
+        lower_first=words.lower_first,
         left_out=words.left_out,
         table=words.table_label,
     )

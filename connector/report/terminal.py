@@ -14,7 +14,7 @@ from rich.text import Text
 from connector.report import story
 from connector.report.cards import Card, cards
 from connector.report.data import ReportData
-from connector.report.format import NBSP, Spoken, count, moment, money, percent, signed
+from connector.report.format import NBSP, NONE, Spoken, count, moment, money, percent, signed
 from connector.report.words import (
     BLOCKED,
     GUARDS,
@@ -184,7 +184,8 @@ class _Painter:
         for card in made:
             difference = total = "not shown"
             if card.figures is not None:
-                difference, total = map(_two_lines, (card.figures.difference, card.figures.total))
+                difference = _two_lines(card.figures.difference)
+                total = _two_lines(card.figures.total) if card.figures.total else NONE
             self._row(table, card.name, card.verdict.title, card.metric, difference, total)
         return table
 

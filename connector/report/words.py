@@ -72,6 +72,25 @@ AGAINST: Mapping[str, str] = MappingProxyType(
 )
 """What a treatment is compared with, after "more than"."""
 
+GUARDED = _table(
+    kept=("Kept", "Within its limit."),
+    broken=("Broken", "Above its limit."),
+    unclear=("Unclear", "It may have passed its limit or not."),
+)
+"""What became of a metric that must not rise."""
+
+GATES = _table(
+    assigned=("Group sizes when drawn", ""),
+    eligible=("Group sizes of the eligible", ""),
+    would_send=("Group sizes when it would have been sent", ""),
+    joined=("Group sizes with outcomes", ""),
+    empty_arm=("Empty group", ""),
+    pre_period=("Alike before the start", ""),
+    contamination=("In two groups", ""),
+    files=("The files", ""),
+)
+"""What a check of an experiment looks at."""
+
 BLOCKED = _table(
     consent_withdrawn=("Withdrew consent", "They said no; they were taken off every list at once."),
     excluded=("On an exclusion list", "A list of the shop says that nobody may write to them."),
@@ -286,6 +305,11 @@ def title(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def lower_first(text: str) -> str:
+    """A heading within a sentence: ``Group sizes`` reads "group sizes", ``RFM group`` stays."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
 def left_out(code: str) -> str:
     """Why a row was left out; the user's own rules are named as they are."""
     if code in LEFT_OUT:
@@ -302,6 +326,12 @@ def table_label(name: str) -> str:
 def metric_label(lift: LiftRow) -> str:
     """A metric for people: ``revenue_per_person_30d`` reads "revenue per person"."""
     return label(re.sub(rf"_{lift.window_days}d$", "", lift.metric))
+
+
+def metric_title(lift: LiftRow) -> str:
+    """A metric as a heading; ``revenue/orders`` reads "Revenue per order"."""
+    top, _, bottom = metric_label(lift).partition("/")
+    return title(f"{top} per {bottom.removesuffix('s')}" if bottom else top)
 
 
 @dataclass(frozen=True, slots=True)
