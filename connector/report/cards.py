@@ -21,15 +21,14 @@ from connector.report.lift import ArmResult, LiftRow
 from connector.report.story import Topic, topics
 from connector.report.words import (
     AGAINST,
-    ARMS,
     GUARDED,
     VERDICTS,
     Phrase,
+    arm_name,
     label,
     metric_label,
     metric_title,
     phrase,
-    title,
 )
 
 
@@ -115,9 +114,8 @@ class Card:
         usual: Against the usual programme; None where that decides, or is not measured.
         trail: The difference over time.
         account: What was earned and spent.
-        classes: The effect by class.
+        classes: The effect by class, and every metric beside it.
         classes_note: Why there are none.
-        kpis: Every metric by class.
         roads: The same by other roads.
         health: The checks.
         methods: How the numbers came about.
@@ -145,7 +143,6 @@ class Card:
     account: proof.AccountTable | None
     classes: tuple[class_rows.Classes, ...]
     classes_note: str
-    kpis: tuple[class_rows.KpiTable, ...]
     roads: tuple[proof.RoadLine, ...]
     health: proof.Health | None
     methods: tuple[str, ...]
@@ -187,9 +184,8 @@ def _card(data: ReportData, topic: Topic, key: str) -> Card:
         usual=_usual(usual, data),
         trail=proof.trail(judged, data, name=name, uid=f"trail-{key}"),
         account=proof.account(judged, data),
-        classes=class_rows.classes(judged, data),
+        classes=class_rows.classes([judged, *same], data),
         classes_note=judged.segments_note,
-        kpis=class_rows.kpis([judged, *same], data),
         roads=proof.roads(judged, data),
         health=proof.health(judged, data),
         methods=proof.methods(judged),
@@ -267,9 +263,10 @@ def _plot(lift: LiftRow, shown: Figures | None, data: ReportData, name: str, uid
 
 def _arms(lift: LiftRow, data: ReportData, *, with_means: bool) -> tuple[ArmLine, ...]:
     def line(arm: ArmResult) -> ArmLine:
-        name = phrase(ARMS, arm.arm).title if arm.arm in ARMS else title(arm.arm)
         mean = mean_text(lift, arm.mean if with_means else None, data.currency)
-        return ArmLine(name, count(arm.n), count(arm.n_open), count(arm.n_buyers), mean)
+        return ArmLine(
+            arm_name(arm.arm), count(arm.n), count(arm.n_open), count(arm.n_buyers), mean
+        )
 
     return line(lift.treatment), line(lift.holdout)
 

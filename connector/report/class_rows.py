@@ -16,9 +16,32 @@ from connector.report import effect_charts
 from connector.report.data import ReportData
 from connector.report.figures import mean_text, per_person, shows_figures
 from connector.report.format import NONE, Spoken, count, p_value
-from connector.report.lift import LiftRow, SegmentLiftRow
+from connector.report.lift import Estimate, LiftRow, SegmentLiftRow
 from connector.report.people import SMALL_CELL
-from connector.report.words import VERDICTS, Phrase, metric_title, phrase, title
+from connector.report.words import VERDICTS, Phrase, label, metric_title, phrase, title
+
+
+@dataclass(frozen=True, slots=True)
+class KpiCell:
+    """One metric in one class: both groups' outcome, and the difference; None: not shown."""
+
+    metric: str
+    treated: str
+    held: str
+    difference: Spoken | None
+
+
+@dataclass(frozen=True, slots=True)
+class KpiTable:
+    """Every metric within the classes of one dimension.
+
+    Attributes:
+        metrics: The columns.
+        rows: Class and its cells, in the columns' order; those of which something can be said.
+    """
+
+    metrics: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[KpiCell, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +52,7 @@ class ClassLine:
         name: For people.
         treated, held: People counted, as text.
         span: The interval on the table's scale.
-        difference: Per person; None where it may not be shown.
+        difference: Per person.
         p_adjusted: As text.
         code, verdict: The word.
     """
@@ -38,7 +61,7 @@ class ClassLine:
     treated: str
     held: str
     span: Markup
-    difference: Spoken | None
+    difference: Spoken
     p_adjusted: str
     code: str
     verdict: Phrase
@@ -50,46 +73,71 @@ class Classes:
 
     Attributes:
         dimension: For people.
-        lines: Those with enough people.
+        lines: Those of which something can be said.
+        silent: Names of those with too few buyers for that.
         n_hidden: Classes with fewer people than are shown.
+        kpis: Every metric in the same classes; None where there is one only.
     """
 
     dimension: str
     lines: tuple[ClassLine, ...]
+    silent: tuple[str, ...]
     n_hidden: int
+    kpis: KpiTable | None = None
 
 
-def classes(lift: LiftRow, data: ReportData) -> tuple[Classes, ...]:
-    """The classes of a result by dimension; none where the whole is not to be trusted."""
-    if lift.verdict == "do_not_trust":
+def classes(lifts: Sequence[LiftRow], data: ReportData) -> tuple[Classes, ...]:
+    """The classes of a result by dimension; none where the whole is not to be trusted.
+
+    Args:
+        lifts: The result, and after it others of the same campaign, epoch and two arms.
+        data: The report that they are in.
+    """
+    judged = lifts[0]
+    if judged.verdict == "do_not_trust":
         return ()
     made = []
-    for dimension, rows in _by_dimension(lift.segments):
+    for dimension, rows in _by_dimension(judged.segments):
         kept = [row for row in rows if _is_large_enough(row)]
-        values = [row.difference if shows_figures(row, data.rules) else None for row in kept]
-        reach = effect_charts.reach_of(values)
-        lines = tuple(
-            ClassLine(
-                name=title(row.name),
-                treated=_people(row.treatment.n),
-                held=_people(row.holdout.n),
-                span=effect_charts.span(value, reach, row.verdict),
-                difference=per_person(lift, value, data.currency) if value else None,
-                p_adjusted=p_value(row.p_adjusted)
-                if value and row.p_adjusted is not None
-                else NONE,
-                code=row.verdict,
-                verdict=phrase(VERDICTS, row.verdict),
+        told = [(r, r.difference) for r in kept if r.difference and shows_figures(r, data.rules)]
+        reach = effect_charts.reach_of([value for _, value in told])
+        made.append(
+            Classes(
+                dimension_name(dimension),
+                tuple(_class_line(judged, row, value, reach, data) for row, value in told),
+                tuple(title(r.name) for r in kept if all(r is not row for row, _ in told)),
+                len(rows) - len(kept),
+                _kpis(lifts, dimension, data),
             )
-            for row, value in zip(kept, values, strict=True)
         )
-        made.append(Classes(dimension_name(dimension), lines, len(rows) - len(kept)))
     return tuple(made)
+
+
+def _class_line(
+    lift: LiftRow,
+    row: SegmentLiftRow,
+    value: Estimate,
+    reach: tuple[float, float],
+    data: ReportData,
+) -> ClassLine:
+    return ClassLine(
+        name=title(row.name),
+        treated=_people(row.treatment.n),
+        held=_people(row.holdout.n),
+        span=effect_charts.span(value, reach, row.verdict),
+        difference=per_person(lift, value, data.currency),
+        p_adjusted=NONE if row.p_adjusted is None else p_value(row.p_adjusted),
+        code=row.verdict,
+        verdict=phrase(VERDICTS, row.verdict),
+    )
 
 
 def dimension_name(dimension: str) -> str:
     """What people are classed by, for people: ``rfm.group`` reads "RFM group"."""
-    return title(dimension.replace(".", "_"))
+    table, _, column = dimension.partition(".")
+    if not column or "," not in label(table):
+        return title(dimension.replace(".", "_"))
+    return f"{title(table)}: {label(column)}"
 
 
 def _by_dimension(
@@ -107,69 +155,33 @@ def _people(n: int) -> str:
     return count(n) if n >= SMALL_CELL or n == 0 else f"fewer than {SMALL_CELL}"
 
 
-# ---------------------------------------------------------------------- every metric by class
-@dataclass(frozen=True, slots=True)
-class KpiCell:
-    """One metric in one class: both groups' outcome, and the difference; None: not shown."""
-
-    metric: str
-    treated: str
-    held: str
-    difference: Spoken | None
-
-
-@dataclass(frozen=True, slots=True)
-class KpiTable:
-    """Every metric within the classes of one dimension.
-
-    Attributes:
-        dimension: For people.
-        metrics: The columns.
-        rows: Class and its cells, in the columns' order.
-    """
-
-    dimension: str
-    metrics: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[KpiCell, ...]], ...]
-
-
-def kpis(lifts: Sequence[LiftRow], data: ReportData) -> tuple[KpiTable, ...]:
-    """Metrics of one comparison beside each other, class by class; two or more metrics.
-
-    Args:
-        lifts: Results of the same campaign, epoch and two arms.
-        data: The report that they are in.
-    """
-    found: dict[str, dict[str, dict[int, SegmentLiftRow]]] = {}
+def _kpis(lifts: Sequence[LiftRow], dimension: str, data: ReportData) -> KpiTable | None:
+    """Metrics of one comparison beside each other, class by class; two or more metrics."""
+    found: dict[str, dict[int, KpiCell]] = {}
     for i, lift in enumerate(lifts):
         for row in lift.segments:
-            if lift.verdict != "do_not_trust" and _is_large_enough(row):
-                found.setdefault(row.dimension, {}).setdefault(row.name, {})[i] = row
-    tables = []
-    for dimension, rows in sorted(found.items()):
-        used = sorted({i for cells in rows.values() for i in cells})
-        if len(used) < 2:
-            continue
-        tables.append(
-            KpiTable(
-                dimension_name(dimension),
-                tuple(metric_title(lifts[i]) for i in used),
-                tuple(
-                    (title(name), tuple(_kpi(lifts[i], cells.get(i), data) for i in used))
-                    for name, cells in rows.items()
-                ),
+            if row.dimension != dimension or not _is_large_enough(row):
+                continue
+            if row.difference is None or not shows_figures(row, data.rules):
+                continue
+            if lift.verdict == "do_not_trust":
+                continue
+            found.setdefault(row.name, {})[i] = KpiCell(
+                metric_title(lift),
+                mean_text(lift, row.treatment.mean, data.currency),
+                mean_text(lift, row.holdout.mean, data.currency),
+                per_person(lift, row.difference, data.currency),
             )
-        )
-    return tuple(tables)
-
-
-def _kpi(lift: LiftRow, row: SegmentLiftRow | None, data: ReportData) -> KpiCell:
-    name = metric_title(lift)
-    if row is None or row.difference is None or not shows_figures(row, data.rules):
-        return KpiCell(name, "", "", None)
-    return KpiCell(
-        name,
-        mean_text(lift, row.treatment.mean, data.currency),
-        mean_text(lift, row.holdout.mean, data.currency),
-        per_person(lift, row.difference, data.currency),
+    used = sorted({i for cells in found.values() for i in cells})
+    if len(used) < 2:
+        return None
+    return KpiTable(
+        tuple(metric_title(lifts[i]) for i in used),
+        tuple(
+            (
+                title(name),
+                tuple(cells.get(i) or KpiCell(metric_title(lifts[i]), "", "", None) for i in used),
+            )
+            for name, cells in found.items()
+        ),
     )

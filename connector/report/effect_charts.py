@@ -20,6 +20,9 @@ REACH = 3.0
 """How many times the last band's width the drawing reaches at most: early bands are wide, and would
 flatten everything that matters."""
 
+_DAY_WIDTH = 140.0
+"""Room that the day of a look needs beside another, on a phone too."""
+
 _SPAN_WIDTH = 140.0
 _SPAN_EDGE = 5.0
 
@@ -91,8 +94,8 @@ def series_chart(
     return Markup(
         '<svg class="chart wide over-time" role="img" aria-labelledby="{uid}-t {uid}-d"'
         ' viewBox="0 0 560 236"><title id="{uid}-t">{title}</title>'
-        '<desc id="{uid}-d">{description}</desc>{grid}{flat}'
-        '<path class="sure" d="M{edge}Z"/><path class="sure-edge" d="M{upper}"/>'
+        '<desc id="{uid}-d">{description}</desc>{grid}'
+        '<path class="sure" d="M{edge}Z"/>{flat}<path class="sure-edge" d="M{upper}"/>'
         '<path class="sure-edge" d="M{lower}"/>'
         '<line class="zero-line" x1="{left}" x2="{right}" y1="{zero:.1f}" y2="{zero:.1f}"/>'
         '<path class="line" d="M{line}"/>{dots}{decision}{closing}'
@@ -114,7 +117,7 @@ def series_chart(
         decision=_decision(decided, points[-1][0], up, scale),
         closing=_closing(ends_at, across, timezone),
         unit=unit,
-        days=_days(looks, ends_at, across, timezone),
+        days=_days(looks, across, timezone),
     )
 
 
@@ -168,20 +171,16 @@ def _closing(ends_at: datetime | None, across: Scale, timezone: str) -> Markup:
     ).format(x=x, top=_TOP - 6, foot=_HEIGHT - _BOTTOM, at=x, day=_short_day(ends_at, timezone))
 
 
-def _days(
-    looks: Sequence[LookRow], ends_at: datetime | None, across: Scale, timezone: str
-) -> Markup:
+def _days(looks: Sequence[LookRow], across: Scale, timezone: str) -> Markup:
     """The first and the last look, and one between them where there is room."""
-    shown = [looks[0].at]
-    if len(looks) > 4:
-        shown.append(looks[len(looks) // 2].at)
-    shown.append(looks[-1].at)
-    made, taken = [], -1e9
-    for at in shown:
-        x = across(at.timestamp())
-        if x - taken < 90:
-            continue
-        taken = x
+    first, last, middle = (across(looks[i].at.timestamp()) for i in (0, -1, len(looks) // 2))
+    shown = [(first, looks[0].at)]
+    if min(middle - first, last - middle) > 2 * _DAY_WIDTH / 3:
+        shown.append((middle, looks[len(looks) // 2].at))
+    if last - first > _DAY_WIDTH / 2:
+        shown.append((last, looks[-1].at))
+    made = []
+    for x, at in shown:
         anchor = "start" if x < _LEFT + 30 else "end" if x > _WIDTH - 60 else "middle"
         made.append(
             Markup('<text class="label" text-anchor="{}" x="{:.1f}" y="{}">{}</text>').format(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from connector.report.format import NBSP, Spoken, spoken, spoken_per_person
@@ -118,11 +118,18 @@ class OpenFigure:
     words: str = ""
 
 
-def open_figure(value: OpenEstimate, unit: str) -> OpenFigure:
-    """An amount whose interval need not end."""
+def open_figure(value: OpenEstimate, unit: str, *, is_price: bool = False) -> OpenFigure:
+    """An amount whose interval need not end.
+
+    Args:
+        value: The amount.
+        unit: Its unit; may be empty.
+        is_price: Whether it has no sign, unlike a gain.
+    """
     low, high = value.low, value.high
     if value.estimate is not None and low is not None and high is not None:
-        return OpenFigure(spoken(Estimate(value.estimate, low, high, value.confidence), unit=unit))
+        figure = spoken(Estimate(value.estimate, low, high, value.confidence), unit=unit)
+        return OpenFigure(unsigned(figure) if is_price else figure)
     name = f"{NBSP}{unit}" if unit else ""
     known = low if low is not None else high
     if known is None:
@@ -131,3 +138,9 @@ def open_figure(value: OpenEstimate, unit: str) -> OpenFigure:
     level = f"{100 * value.confidence:.4g}{NBSP}% interval"
     amount = f"{known:,.2f}".replace("-", "\u2212")
     return OpenFigure(None, f"{side} {amount}{name} ({level}). {value.note}".strip())
+
+
+def unsigned(figure: Spoken) -> Spoken:
+    """A price: nobody says that something costs +0.65."""
+    low, high = figure.low.lstrip("+"), figure.high.lstrip("+")
+    return replace(figure, estimate=figure.estimate.lstrip("+"), low=low, high=high)

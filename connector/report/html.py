@@ -232,6 +232,7 @@ def _environment() -> Environment:
         place_name=sankey.place_name,
         caption=words.title,
         phrase=words.phrase,
+        arm_name=words.arm_name,
         words=words,
         model_words=model_words,
         LEAST_DOT=LEAST_DOT,

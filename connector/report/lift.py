@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from connector.report.codec import decode
+from connector.report.codec import decode, encode_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +309,10 @@ class LiftRow:
             LiftlineError: A value is missing or of another type.
         """
         return decode(cls, document)
+
+    def to_json(self) -> dict[str, Any]:
+        """The analysis' own JSON form of the result: the inverse of :meth:`from_json`."""
+        return {**encode_fields(self), "n_open": self.n_open, "role": self.role}
 
 
 @dataclass(frozen=True, slots=True)

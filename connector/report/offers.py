@@ -29,6 +29,24 @@ class OfferCell:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferPair:
+    """Two offers, or an offer and the control group, in one class.
+
+    Attributes:
+        first: An offer.
+        second: Another, or the control arm.
+        difference: First less second, per person, at the corrected level; None where it cannot be
+            computed, or where too few buyers are expected.
+        p_adjusted: Corrected for all that is compared.
+    """
+
+    first: str
+    second: str
+    difference: Estimate | None
+    p_adjusted: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class OfferClass:
     """One class of people.
 
@@ -40,6 +58,7 @@ class OfferClass:
         gain: What the leader brings against control, per person, at the corrected level.
         lead: What it brings against the offer behind it.
         reason: One sentence.
+        pairs: Each offer with each other and with control; none where a group is very small.
     """
 
     name: str
@@ -49,11 +68,13 @@ class OfferClass:
     gain: Estimate | None
     lead: Estimate | None
     reason: str
+    pairs: tuple[OfferPair, ...] = ()
 
     def __post_init__(self) -> None:
         if any(0 < one.people < SMALL_CELL for one in self.cells):
             object.__setattr__(self, "gain", None)
             object.__setattr__(self, "lead", None)
+            object.__setattr__(self, "pairs", ())
 
 
 @dataclass(frozen=True, slots=True)

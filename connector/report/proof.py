@@ -99,6 +99,7 @@ def _end(lift: LiftRow) -> datetime | None:
 
 def _trail_note(lift: LiftRow) -> str:
     said = "The band allows for looking again and again: it holds at every look at once."
+    said += " The grey strip around zero is what counts as no difference."
     if lift.stage == "final":
         said += " The bar at the end is the interval that decides, on the registered day."
     elif lift.stage == "fixed":
@@ -147,12 +148,14 @@ def account(lift: LiftRow, data: ReportData) -> AccountTable | None:
     if found.cost is not None:
         known = "estimated from what people did" if found.cost_is_estimated else "known"
         lines.insert(0, AccountLine("Cost", None, f"{money(found.cost, currency)} ({known})"))
-    ratios: tuple[tuple[str, OpenEstimate | None, str], ...] = (
-        (f"Extra revenue for each {currency} spent (iROAS)", found.roas, ""),
-        (f"Extra margin, after the cost, for each {currency} spent", found.margin_on_cost, ""),
-        ("Cost of each extra order", found.cost_per_order, currency),
+    ratios: tuple[tuple[str, OpenEstimate | None], ...] = (
+        (f"Extra revenue for each {currency} spent (iROAS)", found.roas),
+        (f"Extra margin, after the cost, for each {currency} spent", found.margin_on_cost),
     )
-    lines += [AccountLine(name, open_figure(one, unit)) for name, one, unit in ratios if one]
+    lines += [AccountLine(name, open_figure(one, "")) for name, one in ratios if one]
+    if found.cost_per_order is not None:
+        price = open_figure(found.cost_per_order, currency, is_price=True)
+        lines.append(AccountLine("Cost of each extra order", price))
     if not lines:
         return None
     notes = tuple(note for note in (found.cost_note, found.margin_note) if note)

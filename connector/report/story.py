@@ -277,12 +277,14 @@ def _together(lift: LiftRow, total: Estimate, data: ReportData, who: str) -> str
 def _each(lift: LiftRow, value: Estimate, data: ReportData, who: str) -> str:
     """What it brought for each person."""
     unit = unit_for(lift, data.currency)
-    amount = Said.of(per_person(lift, value, data.currency), lift.verdict)
-    name = f"{NBSP}{unit.per_person}" if unit.per_person else ""
     points = unit.per_person == "percentage points"
-    each = "{}" if lift.kind == "ratio" or points else "{} per person"
+    each = "" if lift.kind == "ratio" or points else " per person"
+    amount = Said.of(per_person(lift, value, data.currency), lift.verdict, each)
+    name = f"{NBSP}{unit.per_person}" if unit.per_person else ""
     thing = "" if "revenue" in lift.metric and lift.kind == "sum" else f" ({metric_label(lift)})"
-    return _sentence(lift, who, f"brought {amount.size}{name}", each, "less", amount, thing)
+    return _sentence(
+        lift, who, f"brought {amount.size}{name}", f"{{}}{each}", "less", amount, thing
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,7 @@ class Said:
     between: str
 
     @classmethod
-    def of(cls, figure: Spoken, verdict: str) -> Said:
+    def of(cls, figure: Spoken, verdict: str, each: str = "") -> Said:
         """The words for a figure; a win or a loss needs no signs."""
         low, high = figure.low, figure.high
         if verdict == "win":
@@ -309,7 +311,7 @@ class Said:
             low, high = figure.high.lstrip(MINUS), figure.low.lstrip(MINUS)
         unit = f"{NBSP}{figure.unit}" if figure.unit else ""
         between = f"between {low} and {high} ({figure.level})"
-        return cls(figure.size, f"{figure.estimate}{unit}", between)
+        return cls(figure.size, f"{figure.estimate}{unit}{each}", between)
 
 
 def _sentence(

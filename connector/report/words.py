@@ -305,6 +305,11 @@ def title(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def arm_name(name: str) -> str:
+    """An arm or an offer as a heading."""
+    return ARMS[name].title if name in ARMS else title(name)
+
+
 def lower_first(text: str) -> str:
     """A heading within a sentence: ``Group sizes`` reads "group sizes", ``RFM group`` stays."""
     return text if text[:2].isupper() else text[:1].lower() + text[1:]

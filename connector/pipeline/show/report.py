@@ -24,7 +24,6 @@ from connector.pipeline.show import (
     report_value,
 )
 from connector.pipeline.show.lift_files import write_documents
-from connector.report.codec import encode_fields
 from connector.report.data import ReportData
 from connector.report.lift import GlobalHoldout, LiftRow, Rules
 
@@ -121,7 +120,5 @@ def write_report(project: Project, data: ReportData, out: Path | None = None) ->
         json.dumps(data.to_json(), ensure_ascii=False, indent=1), encoding="utf-8"
     )
     lifts = (*data.lifts, *(data.global_holdout.lifts if data.global_holdout else ()))
-    write_documents(
-        [{**encode_fields(row), "n_open": row.n_open, "role": row.role} for row in lifts], path
-    )
+    write_documents([row.to_json() for row in lifts], path)
     return path

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from connector.lift.intervals import Interval
-from connector.lift.offers import BestOffer, OfferLift
+from connector.lift.offers import BestOffer, OfferComparison, OfferLift
 from connector.lift.result import Stage
-from connector.report.lift import Estimate
-from connector.report.offers import OfferCell, OfferClass, OfferSummary
+from connector.report.lift import Estimate, Rules
+from connector.report.offers import OfferCell, OfferClass, OfferPair, OfferSummary
 
 
 def offers(lifts: Sequence[OfferLift]) -> tuple[OfferSummary, ...]:
@@ -42,7 +42,18 @@ def _class(lift: OfferLift, best: BestOffer) -> OfferClass:
         gain=_estimate(best.gain),
         lead=_estimate(best.lead),
         reason=best.reason,
+        pairs=tuple(
+            OfferPair(one.first, one.second, _told(one), one.p_adjusted)
+            for one in lift.comparisons
+            if (one.dimension, one.name) == (best.dimension, best.name)
+        ),
     )
+
+
+def _told(one: OfferComparison) -> Estimate | None:
+    """The difference, where enough buyers are expected for anything to be said."""
+    enough = (one.expected_buyers or 0.0) >= Rules().directional_from
+    return _estimate(one.difference) if enough else None
 
 
 def _estimate(found: Interval | None) -> Estimate | None:
