@@ -86,7 +86,7 @@ GATES = _table(
     joined=("Group sizes with outcomes", ""),
     empty_arm=("Empty group", ""),
     pre_period=("Alike before the start", ""),
-    contamination=("In two groups", ""),
+    contamination=("Groups kept apart", ""),
     files=("The files", ""),
 )
 """What a check of an experiment looks at."""

@@ -122,9 +122,10 @@ def _draft(
         )
 
     distrust = next((one.message for one in health if one.alarm), "")
+    endless = "" if ends_at or rules is FIXED else "It has no end."
     asked = Question(
         campaign, 1, outcome, is_goal, sample.AS_OF,
-        plan=Plan(round(1.2 * sum(people)), ends_at, "" if ends_at else "It has no end."),
+        plan=Plan(round(1.2 * sum(people)), ends_at, endless),
         health=tuple(health), srm_p=0.42, distrust=distrust,
         cost=None if cost is None else cost * t.n,
     )  # fmt: skip
@@ -233,7 +234,10 @@ def experiment() -> ReportData:
         )
     ]  # fmt: skip
     lifts = [
-        dataclasses.replace(lift, series=(), window_days=0) for lift in conclude(drafts, FIXED)
+        dataclasses.replace(
+            lift, series=(), window_days=0, metric="revenue" if lift.is_goal else "converted"
+        )
+        for lift in conclude(drafts, FIXED)
     ]
     return ReportData(
         project="checkout",

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from connector.report.html import write_html
-from tests.report import sample, sample_models
+from tests.report import sample, sample_lift, sample_models
 from tests.report.browser import BINARY, Browser
 
 pytestmark = pytest.mark.skipif(
@@ -72,6 +72,8 @@ def pages(tmp_path_factory):
         "first_run": sample.first_run,
         "empty": sample.empty,
         "models": sample_models.with_models,
+        "proven": sample_lift.proven,
+        "experiment": sample_lift.experiment,
     }
     return {name: write_html(make(), folder / f"{name}.html") for name, make in made.items()}
 
@@ -117,6 +119,55 @@ def test_what_is_wider_than_a_phone_scrolls_in_its_own_box_and_shows_it(browser,
         ".map(e => e.outerHTML.slice(0, 80))"
     )
     assert outside == []
+
+
+OPENED = "document.querySelectorAll('details').forEach(e => { e.open = true; })"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", ["proven", "experiment"])
+def test_what_stands_behind_a_verdict_fits_when_it_is_opened(browser, pages, name, width):
+    browser.show(pages[name].as_uri(), width=width)
+    browser.value(OPENED)
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    outside = browser.value(
+        "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, .skip, .hidden')"
+        " && e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert outside == []
+    found = browser.value(CONTRAST)
+    assert found["seen"] > 100
+    assert found["poor"] == []
+
+
+def test_drawings_of_an_effect_have_a_name_for_screen_readers(browser, pages):
+    """As the browser's own accessibility tree computes it."""
+    browser.show(pages["proven"].as_uri(), width=1280)
+    tree = browser.send("Accessibility.getFullAXTree")["nodes"]
+    images = [n for n in tree if n.get("role", {}).get("value") in ("image", "img")]
+    names = [n["name"]["value"] for n in images]
+    assert sum("over time" in name for name in names) >= 4
+    assert all(names)
+
+
+def test_what_is_folded_is_printed_open(browser, pages):
+    browser.show(pages["proven"].as_uri(), width=round((210 - 2 * 13) / 25.4 * 96))
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        heights = browser.value(
+            "[...document.querySelectorAll('.result details table')]"
+            ".map(e => e.getBoundingClientRect().height)"
+        )
+        cut = browser.value(
+            "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth"
+            " + 1).map(e => e.getAttribute('aria-labelledby'))"
+        )
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="")
+    assert len(heights) > 10
+    assert min(heights) > 20
+    assert cut == []
 
 
 def test_links_are_large_enough_for_a_thumb(browser, pages):
