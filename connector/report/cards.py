@@ -326,9 +326,8 @@ def _cost(lift: LiftRow, data: ReportData) -> Iterable[Phrase]:
 
 def _other(lift: LiftRow, data: ReportData) -> ResultRow:
     guard = lift.guardrail
-    window = f", {lift.window_days} days" if lift.window_days else ""
     return ResultRow(
-        metric=f"{metric_title(lift)}{window}",
+        metric=_metric(lift),
         against=AGAINST.get(lift.holdout.arm, label(lift.holdout.arm)),
         epoch=lift.epoch,
         code=lift.verdict,

@@ -24,6 +24,9 @@ from connector.report.format import MINUS, Spoken, count, iso_day, money, p_valu
 from connector.report.lift import Estimate, LiftRow, LookRow, OpenEstimate
 from connector.report.words import GATES, Phrase, phrase
 
+NOTES = frozenset({"files"})
+"""Gates that tell of the data and test nothing."""
+
 LOOKS_LISTED = 12
 """The latest looks that are listed as numbers; the drawing has all."""
 
@@ -188,11 +191,15 @@ def roads(lift: LiftRow, data: ReportData) -> tuple[RoadLine, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check of the experiment: what was looked at, what was found, whether it alarms."""
+    """One check of the experiment: what was looked at, what was found, whether it alarms.
+
+    A note is no check: it says something of the data that nobody tested.
+    """
 
     name: str
     message: str
     alarm: bool
+    is_note: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +210,7 @@ class Health:
         checks: In the order in which people pass.
         outlook: End date and power left, as title and text.
         n_alarms: Checks because of which nothing is to be believed.
+        n_checks: All but the notes.
     """
 
     checks: tuple[CheckLine, ...]
@@ -213,11 +221,21 @@ class Health:
         """How many."""
         return sum(check.alarm for check in self.checks)
 
+    @property
+    def n_checks(self) -> int:
+        """How many."""
+        return sum(not check.is_note for check in self.checks)
+
 
 def health(lift: LiftRow, data: ReportData) -> Health | None:
     """Checks and prospects of a result; None where the analysis tells neither."""
     checks = tuple(
-        CheckLine(phrase(GATES, one.gate).title, minus_signs(one.message), one.alarm)
+        CheckLine(
+            phrase(GATES, one.gate).title,
+            minus_signs(one.message),
+            one.alarm,
+            is_note=one.gate in NOTES and not one.alarm,
+        )
         for one in lift.health
     )
     ahead = []
