@@ -241,12 +241,12 @@ CASES = (
         {
             "personas": "tells people apart",
             "affinity": "200 are needed",
-            "next": "beats_popularity",
+            "next": "Beats best sellers",
             "buys": "saw 0 people who did it",
         },
         rule="do not show the variety between customers",
     ),
-    Case(bot, {"affinity": "beats_popularity", "next": "beats_popularity", "clv": "last_365d"}),
+    Case(bot, {"affinity": "Beats best sellers", "next": "Beats best sellers", "clv": "last_365d"}),
     Case(negative, FEW | {"buys": "each must be 100 or more"}, rule="ran to its bound"),
     Case(
         nothing_worth,

@@ -205,5 +205,5 @@ def test_a_good_export_is_used_in_its_own_order(found: Found) -> None:
 def test_a_bad_and_a_late_export_are_refused_with_the_reason(found: Found) -> None:
     assert not {"noise", "late"} & set(found.act.scores.cards)
     assert "AUC" in found.findings("noise")
-    assert "rfm_score" in found.findings("noise")
+    assert "of the RFM score" in found.findings("noise")
     assert found.findings("late")

@@ -37,12 +37,12 @@ from connector.pipeline.scoring.transactions import (
 from connector.pipeline.scoring.value_trials import (
     BASELINES,
     TREES,
+    by_error,
     choose,
     customer_features,
     family_of,
     holdouts,
     instant_of,
-    least_wrong,
     spec_of,
     tree_features,
     try_contenders,
@@ -77,9 +77,23 @@ def _model(context: ScoringContext, name: str, settings: Settings) -> Fitted:
     windows = holdouts(transactions, settings, last_day)
     accuracies, refused = try_contenders(context, name, settings, transactions, windows)
     choice = choose(settings, accuracies)
-    chosen = choice.name or least_wrong(accuracies)
     customers = observe(transactions, last_day)
     notes = _tried(settings, windows, refused)
+    # Where nobody wins, the least wrong that can be fitted is what is refused by its gates: a rule
+    # must not be published in the place of models that were tried and lost.
+    ranked = [choice.name] if choice.name else by_error(accuracies)
+    parametric = {
+        algorithm: model.fit(
+            spec_of(name, settings, family_of(settings, algorithm)),
+            customers,
+            as_of=context.as_of,
+            n_rows=int(transactions.day.size),
+            trials=trials(accuracies, BASELINES),
+        )
+        for algorithm in ranked
+        if algorithm != TREES
+    }
+    chosen = next((n for n in ranked if n == TREES or not _is_rule(parametric[n])), ranked[0])
     fitted: model.ClvModel | model.TwoStageClvModel
     if chosen == TREES:
         fitted, noted = _trees(context, name, settings, transactions, customers, accuracies)
@@ -91,16 +105,10 @@ def _model(context: ScoringContext, name: str, settings: Settings) -> Fitted:
         ).expected
         rule = ""
     else:
-        fitted = model.fit(
-            spec_of(name, settings, family_of(settings, chosen)),
-            customers,
-            as_of=context.as_of,
-            n_rows=int(transactions.day.size),
-            trials=trials(accuracies, BASELINES),
-        )
+        fitted = parametric[chosen]
         expected = fitted.predict(customers.histories, customers.mean_value).expected
         notes += fitted.card.notes
-        rule = fitted.card.notes[0] if isinstance(fitted.purchases, PooledRate) else ""
+        rule = fitted.card.notes[0] if _is_rule(fitted) else ""
         if rule and choice.name is None:
             raise InsufficientDataError(rule)
     card = ModelCard(
@@ -120,6 +128,11 @@ def _model(context: ScoringContext, name: str, settings: Settings) -> Fitted:
         n_rows=int(transactions.day.size),
     )
     return Fitted(ValueScores(fitted, Cuts.fit(expected), settings.scores, card))
+
+
+def _is_rule(fitted: model.ClvModel) -> bool:
+    """Whether no model of purchases could be fitted, so that a rule answers."""
+    return isinstance(fitted.purchases, PooledRate)
 
 
 def _trees(

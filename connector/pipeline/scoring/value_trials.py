@@ -164,10 +164,15 @@ def choose(settings: Settings, accuracies: Mapping[str, Sequence[Accuracy]]) -> 
     )
 
 
+def by_error(accuracies: Mapping[str, Sequence[Accuracy]]) -> list[str]:
+    """The algorithms by their squared error, the least wrong first, whoever may be published."""
+    able = [name for name in accuracies if name not in BASELINES]
+    return sorted(able, key=lambda name: float(np.mean([one.rmse for one in accuracies[name]])))
+
+
 def least_wrong(accuracies: Mapping[str, Sequence[Accuracy]]) -> str:
     """The algorithm of the smallest squared error, whoever may be published."""
-    able = [name for name in accuracies if name not in BASELINES]
-    return min(able, key=lambda name: float(np.mean([one.rmse for one in accuracies[name]])))
+    return by_error(accuracies)[0]
 
 
 def instant_of(context: ScoringContext, day: int) -> datetime:
