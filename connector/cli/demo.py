@@ -204,8 +204,7 @@ def _tell(url: str, method: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSO
 
 def _assignments(project: Project) -> Any:  # noqa: ANN401 - an Arrow table
     """Who has which arm, one row a customer: the outcomes act on customers."""
-    with project.workspace() as warehouse:
-        project.understand(warehouse)
+    with project.people(as_of=project.now) as warehouse:
         load_assignments(project.state, warehouse)
         return warehouse.connection.sql(
             "SELECT a.campaign, a.profile_id, a.arm, c.customer_id FROM assignments a"

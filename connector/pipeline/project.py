@@ -400,6 +400,14 @@ class Project:
             )
         return folders[-1].parent
 
+    @contextlib.contextmanager
+    def people(self, *, as_of: datetime) -> Iterator[Workspace]:
+        """Customers, who is who, consent and exclusion lists alone: no features and no models."""
+        with self.workspace() as workspace:
+            with workspace.computing(STANDING) as warehouse:
+                self._compute_standing(warehouse, as_of=as_of)
+            yield workspace
+
     def _no_longer_permitted(self, plan: Plan) -> dict[str, set[str]]:
         """Who may not be written to any more, by the sources as they are at this moment.
 
@@ -418,9 +426,7 @@ class Project:
         if wanted.num_rows == 0:
             return {}
         now = max(self.now, config.project.instant(self.now))
-        with self.workspace() as workspace:
-            with workspace.computing(STANDING) as warehouse:
-                self._compute_standing(warehouse, as_of=now)
+        with self.people(as_of=now) as workspace:
             con = workspace.connection
             load_specs(con, specs.destination_specs(config, self.destinations), [], [])
             reach.build_reach(con)

@@ -246,7 +246,14 @@ CASES = (
         },
         rule="do not show the variety between customers",
     ),
-    Case(bot, {"affinity": "Beats best sellers", "next": "Beats best sellers", "clv": "last_365d"}),
+    Case(
+        bot,
+        {
+            "affinity": "Beats best sellers",
+            "next": "Beats best sellers",
+            "clv": "last year's spend",
+        },
+    ),
     Case(negative, FEW | {"buys": "each must be 100 or more"}, rule="ran to its bound"),
     Case(
         nothing_worth,
