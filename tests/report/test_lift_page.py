@@ -155,9 +155,7 @@ def test_a_prediction_is_labelled(shown):
 
 
 def test_small_classes_are_left_out_and_the_others_have_corrected_values(shown):
-    (details,) = [
-        d for d in card(shown, "Win back").all("details") if "For whom it worked" in d.text
-    ]
+    (details,) = [d for d in card(shown, "Win back").all("details") if "The effect by" in d.text]
     table, kpis = details.all("table")
     names = [row.all("th")[0].text for row in table.all("tbody")[0].all("tr")]
     assert names == ["At risk", "Champions", "Lost"]
@@ -182,9 +180,7 @@ def test_classes_of_few_people_are_left_out_and_said_to_be():
     )  # fmt: skip
     lift = dataclasses.replace(lift, segments=(*lift.segments, tiny, few))
     page = parse(render_html(dataclasses.replace(data, lifts=(lift,))))
-    (details,) = [
-        d for d in card(page, "Win back").all("details") if "For whom it worked" in d.text
-    ]
+    (details,) = [d for d in card(page, "Win back").all("details") if "The effect by" in d.text]
     assert "Can't lose" not in details.text
     assert "Left out: 1 with fewer than 10 people" in details.text
     assert "Too few buyers to say anything of: New." in details.text
