@@ -46,6 +46,7 @@ RULES: Mapping[str, str] = MappingProxyType(
 GATES: Mapping[str, str] = MappingProxyType(
     {
         "positives_at_least": "enough people to learn from",
+        "above_chance": "better than chance",
         "auc_at_least": "tells people apart",
         "beats": "beats the simple rule",
         "ece_at_most": "probabilities come true",

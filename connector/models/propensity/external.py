@@ -322,6 +322,7 @@ def judge(
                 spec.publish_if,
                 alarm_at=spec.leakage_alarm_at,
                 n_positive=n_positive,
+                label=label,
                 found=found,
                 baselines=baselines,
                 feature_aucs={},

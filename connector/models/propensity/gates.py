@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -17,12 +19,16 @@ from connector.models.propensity.spec import LEAST_POSITIVES, PublishIf
 BASE_RATE = "base_rate"
 """The rule that gives everybody the rate of the past; every card has it."""
 
+CHANCE = 0.05
+"""How often a model that knows nothing may pass for one that does."""
+
 
 def gates(
     publish_if: PublishIf,
     *,
     alarm_at: float,
     n_positive: int,
+    label: Floats,
     found: Mapping[str, float],
     baselines: Mapping[str, Mapping[str, float]],
     feature_aucs: Mapping[str, float],
@@ -33,6 +39,7 @@ def gates(
         publish_if: What is asked.
         alarm_at: An AUC from here on is a leak until the configuration says otherwise.
         n_positive: Distinct people who did it.
+        label: Outcomes of the latest cut-off, both present.
         found: Measures of the model on the latest cut-off.
         baselines: The same measures of the naive rules.
         feature_aucs: Feature -> AUC of it alone, in whichever direction is better.
@@ -50,6 +57,15 @@ def gates(
         )
     ]
     measured = found["auc"]
+    least_auc = chance_auc(label)
+    result.append(
+        Gate(
+            "above_chance",
+            f"an AUC above {least_auc:.3f}: so far chance alone may reach",
+            f"AUC {measured:.3f}",
+            measured > least_auc,
+        )
+    )
     if publish_if.auc_at_least is not None:
         result.append(
             Gate(
@@ -84,6 +100,25 @@ def gates(
             )
         )
     return (*result, *_alarms(alarm_at, measured, feature_aucs))
+
+
+def chance_auc(label: Floats) -> float:
+    """The AUC that a score which knows nothing exceeds once in twenty times.
+
+    The AUC is the Mann-Whitney statistic over the number of pairs, whose law under chance is near
+    normal for groups of more than eight; ties make it narrower, so the bound errs on the safe side.
+
+    Args:
+        label: 0 or 1, both present.
+
+    References:
+        Mann and Whitney (1947), "On a test of whether one of two random variables is stochastically
+        larger than the other".
+    """
+    n_positive = float(label.sum())
+    n_negative = label.size - n_positive
+    deviation = math.sqrt((label.size + 1) / (12 * n_positive * n_negative))
+    return 0.5 + NormalDist().inv_cdf(1 - CHANCE) * deviation
 
 
 def _alarms(bound: float, measured: float, feature_aucs: Mapping[str, float]) -> tuple[Gate, Gate]:

@@ -29,6 +29,7 @@ from connector.models.propensity.spec import (
 )
 from connector.models.propensity.worth import WorthIt
 from connector.models.reasons import Wording
+from connector.numbers import several
 
 NO_WORDINGS: Mapping[str, Wording] = MappingProxyType({})
 
@@ -171,6 +172,7 @@ class _Card:
                 self.spec.publish_if,
                 alarm_at=self.spec.leakage_alarm_at,
                 n_positive=self.n_positive,
+                label=label,
                 found=found,
                 baselines=baselines,
                 feature_aucs=alone,
@@ -189,8 +191,8 @@ class _Card:
         ]
         if len(self.candidates) > 1 and tests > 1:
             notes.append(
-                f"Chosen on {tests - 1} earlier cut-offs: the simplest algorithm whose logarithmic"
-                " loss is within one standard error of the best."
+                f"Chosen on {several(tests - 1, 'earlier cut-off')}: the simplest algorithm whose"
+                " logarithmic loss is within one standard error of the best."
             )
         elif len(self.candidates) > 1:
             notes.append(

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.stats import mannwhitneyu
 
 from connector.errors import InsufficientDataError, ModelError
 from connector.models.propensity import PropensityModel, PublishIf, cut_offs, fit
 from connector.models.propensity.backtest import Backtest
+from connector.models.propensity.gates import CHANCE, chance_auc
 from connector.models.propensity.metrics import auc
 from connector.models.propensity.snapshots import checked, earlier
 from connector.warehouse.duckdb import DuckDBWarehouse
@@ -79,7 +81,7 @@ def test_the_card_tells_everything():
         set().union(*(one.label.index[one.label == 1] for one in cutoffs))
     )
     assert [g.name for g in card.gates] == [
-        *("positives_at_least", "auc_at_least", "beats", "ece_at_most"),
+        *("positives_at_least", "above_chance", "auc_at_least", "beats", "ece_at_most"),
         *("leakage_alarm", "feature_leakage_alarm"),
     ]
     said = " ".join(card.notes)
@@ -165,6 +167,32 @@ def test_a_gate_that_fails_keeps_the_model_back_and_says_why(publish_if, name):
     assert [g.name for g in failed] == [name]
     assert failed[0].required
     assert failed[0].found
+
+
+def test_inputs_that_say_nothing_publish_no_model():
+    """Nothing need be asked for: a score that is no better than chance is not a forecast."""
+    rng = np.random.default_rng(5)
+    noise = [
+        replace(
+            one, features=pd.DataFrame({"noise": rng.normal(size=len(one.label))}, one.label.index)
+        )
+        for one in snapshots(3)
+    ]
+    failed = [g for g in fitted(noise).card.gates if not g.passed]
+    assert [g.name for g in failed] == ["above_chance"]
+
+
+def test_the_reach_of_chance_is_the_mann_whitney_law():
+    """Against SciPy's test, where the AUC is just above the bound and just below it."""
+    rng = np.random.default_rng(6)
+    label = (np.arange(400) < 60).astype(float)
+    for shift in (0.0, 0.1, 0.2, 0.3, 0.4):
+        score = rng.normal(size=400) + shift * label
+        found = mannwhitneyu(
+            score[label == 1], score[label == 0], alternative="greater",
+            use_continuity=False, method="asymptotic",
+        )  # fmt: skip
+        assert (auc(label, score) > chance_auc(label)) == (found.pvalue < CHANCE)
 
 
 def test_a_rule_to_beat_that_nobody_gave_is_an_error():
