@@ -26,6 +26,7 @@ from connector.models.clv.purchases import PooledRate
 from connector.models.clv.scores import ValueScores, columns
 from connector.models.clv.transactions import Customers, Transactions, observe, outcome
 from connector.models.propensity.model import Cuts
+from connector.numbers import several
 from connector.pipeline.scoring.context import ScoringContext, load_frame
 from connector.pipeline.scoring.kinds import Fitted, Kind
 from connector.pipeline.scoring.transactions import (
@@ -271,7 +272,8 @@ def _gates(settings: Settings, choice: Choice, chosen: str) -> tuple[Gate, ...]:
 
 def _tried(settings: Settings, windows: Sequence[Window], refused: Mapping[str, str]) -> list[str]:
     days = windows[0].n_days
-    found = [f"Tried on {len(windows)} window(s) of {days} days that the fits had not seen."]
+    tried = several(len(windows), "window")
+    found = [f"Tried on {tried} of {days} days that the fits had not seen."]
     if days < settings.horizon.days:
         found.append(f"The history is too short to try a horizon of {settings.horizon.days} days.")
     found += [f"{algorithm} could not be tried: {why}" for algorithm, why in refused.items()]
