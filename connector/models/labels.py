@@ -104,6 +104,25 @@ class Registry:
             )
         return tuple(found[label_id] for label_id in ids)
 
+    def with_lost(self, ids: Sequence[str], names: Sequence[str], day: date) -> Registry:
+        """The registry with the labels put back that a model in use has and the file has not.
+
+        An id that somebody deleted must not come back as the id of other people.
+
+        Args:
+            ids: Of the model in use.
+            names: What its groups are called.
+            day: The day of its data.
+        """
+        known = {label.id for label in self.labels}
+        used = {slug(label.shown) for label in self.labels}
+        lost = [
+            Label(one, "", f"{name} ({one})" if slug(name) in used else name, day)
+            for one, name in zip(ids, names, strict=True)
+            if one not in known
+        ]
+        return replace(self, labels=(*self.labels, *lost)) if lost else self
+
     def next_number(self) -> int:
         """A number that no label of this model ever had."""
         return 1 + max((int(re.sub(r"\D", "", label.id)) for label in self.labels), default=0)

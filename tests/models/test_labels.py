@@ -140,6 +140,18 @@ def test_reading_undoes_writing(labels: list[Label]) -> None:
     assert read_registry(write_registry(registry), model="personas") == registry
 
 
+def test_each_entry_of_the_file_stands_by_itself() -> None:
+    """Labels of one fit share a day; a person may delete any of them."""
+    day = date(2026, 3, 2)
+    labels = tuple(Label(f"c{i}", "", f"word {'abc'[i]}", day) for i in range(3))
+    written = write_registry(Registry("personas", labels))
+    assert "&" not in written
+    assert "*" not in written
+    first = written.index("  c0:"), written.index("  c1:")
+    left = read_registry(written[: first[0]] + written[first[1] :], model="personas")
+    assert left.labels == labels[1:]
+
+
 def test_no_file_is_an_empty_registry() -> None:
     assert read_registry(" \n", model="personas") == Registry("personas")
 
