@@ -98,6 +98,41 @@ def test_another_number_of_clusters_waits_for_a_review_and_is_then_used(
     assert model(project, "personas").ids == now.ids
 
 
+@pytest.mark.parametrize("harm", ["the file", "the last label"])
+def test_lost_labels_are_put_back_and_never_mean_other_people(
+    opened: Open, tmp_path: Path, harm: str
+) -> None:
+    """Whatever becomes of the file, ids stay with their centres, and a name stays where it is."""
+    opened(CLUSTERS).train()
+    registry = tmp_path / "labels" / "personas.yaml"
+    registry.write_text(registry.read_text().replace("name: ''", "name: loyal", 1))
+    project = opened(CLUSTERS)
+    first = standing(project, "personas")
+    assert first.refusal is None
+    before = model(project, "personas")
+    text = registry.read_text()
+    if harm == "the file":
+        registry.unlink()
+    else:
+        registry.write_text(text[: text.index(f"  {before.ids[-1]}:")])
+
+    project = opened(CLUSTERS)
+    assert standing(project, "personas").refusal is None
+    now = model(project, "personas")
+    assert set(now.ids) == set(before.ids)
+    centre = dict(zip(before.ids, before.centroids, strict=True))
+    for label, found in zip(now.ids, now.centroids, strict=True):
+        nearest = min(centre, key=lambda one: float(((centre[one] - found) ** 2).sum()))
+        assert nearest == label
+    assert "loyal" in now.names
+    assert dict(zip(now.ids, now.names, strict=True)) == dict(
+        zip(before.ids, before.names, strict=True)
+    )
+    assert any("put back from the model in use" in note for note in now.card.notes)
+    written = read_registry(registry.read_text(), model="personas")
+    assert {label.id for label in written.active} == set(before.ids)
+
+
 def test_another_algorithm_is_tried_and_keeps_the_labels(opened: Open) -> None:
     project = opened(CLUSTERS)
     project.train()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +54,9 @@ def hand_over(
 ) -> tuple[M, dict[Path, str]]:
     """Give a new model the labels of the one before.
 
+    Labels of the model before that its file has lost are put back first: otherwise their ids would
+    soon mean other people.
+
     Args:
         context: The run's data.
         name: The model's name.
@@ -64,10 +68,13 @@ def hand_over(
     Returns:
         The labelled model, and the registry's file to be written when it is put to use.
     """
-    registry = registry_of(context, name, labels)
-    known = {label.id for label in registry.labels}
-    # Without the file nobody knows what the labels meant: start over.
-    kept = before if before is not None and set(before.ids) <= known else None
+    written = registry_of(context, name, labels)
+    registry = written
+    if before is not None and labels is not None:
+        day = before.card.as_of.astimezone(UTC).date()
+        registry = written.with_lost(before.ids, before.names, day)
+    # Without a registry, labels start anew with every fit.
+    kept = None if labels is None else before
     held = context.held(name)
     rules = rules_of(labels)
     done = relabel(
@@ -82,12 +89,16 @@ def hand_over(
     )
     if labels is None:
         return done.model, {}
+    notes = list(done.model.card.notes)
+    if lost := [one.id for one in registry.labels if written.label(one.id) is None]:
+        notes.append(
+            f"{labels.registry} lacked {', '.join(lost)}: put back from the model in use. Names"
+            " that people gave are best brought back from version control."
+        )
     if done.churn_elsewhere > 1 - rules.min_overlap and done.is_accepted:
-        note = f"Accepted after a review: {done.churn:.0%} of people change their label."
-        card = done.model.card
-        model = done.model.with_card(replace(card, notes=(*card.notes, note)))
-        return model, {_path(context, labels): write_registry(done.registry)}
-    return done.model, {_path(context, labels): write_registry(done.registry)}
+        notes.append(f"Accepted after a review: {done.churn:.0%} of people change their label.")
+    model = done.model.with_card(replace(done.model.card, notes=tuple(notes)))
+    return model, {_path(context, labels): write_registry(done.registry)}
 
 
 def _path(context: ScoringContext, labels: Labels) -> Path:
