@@ -15,7 +15,7 @@ from connector.features.pack import FeatureColumn, FeaturePack, Level, LevelColu
 from connector.tables import TABLES
 from connector.warehouse.duckdb import DuckDBWarehouse
 from tests.features.test_reference import random_shop
-from tests.features.world import ALL, NOW, by_customer, event, features_of, order, prepare
+from tests.features.world import ALL, NOW, ago, by_customer, event, features_of, order, prepare
 from tests.profiles.tables import AS_OF
 
 NAMES = [name for pack in ALL for name in pack.names]
@@ -146,6 +146,31 @@ def test_training_sees_an_earlier_instant_as_it_was(today, known):
         found, wanted = by_customer(today), by_customer(that_day)
     assert found == wanted != known
     assert any(row["open_support_tickets"] for row in found.values())
+
+
+def test_what_happens_at_the_instant_of_training_is_not_before_it(today):
+    """At a cut-off of the past nothing else stands between a row and a feature of its instant."""
+    then = AS_OF - timedelta(days=75)
+    at = {
+        table: [PAST[table][0] | {time_of(table): ago(75), key_of(table): "at the cut-off"}]
+        for table in DATED
+    } | {
+        "events": [event("at the cut-off", "Product Viewed", 75)],
+        "tickets": [{"ticket_id": "at the cut-off", "customer_id": "1", "opened_at": ago(75)}],
+        "order_items": [r | {"order_id": "at the cut-off"} for r in PAST["order_items"][:5]],
+    }
+    with DuckDBWarehouse() as more:
+        prepare(more, joined(PAST, at))
+        seen = []
+        for as_of in (then, then + timedelta(seconds=1)):
+            for warehouse in (today, more):
+                build_features(warehouse, ALL, as_of=as_of)
+                seen.append(by_customer(warehouse))
+    assert seen[0] == seen[1]
+    # A second later the rows are known, in every table.
+    moved = " ".join(n for n in NAMES if any(seen[3][p][n] != r[n] for p, r in seen[2].items()))
+    for word in ("orders", "category", "product_views", "social", "loyalty", "tickets"):
+        assert word in moved
 
 
 # ---------------------------------------------------------------------- planted leaks
