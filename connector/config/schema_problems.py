@@ -36,6 +36,7 @@ _SHAPES = {
     "tuple_type": "a list",
     "list_type": "a list",
     "int_type": "a whole number",
+    "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "text",
     "too_short": "at least one entry",

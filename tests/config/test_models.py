@@ -169,3 +169,20 @@ def test_what_is_said(before: str, after: str, expected: str) -> None:
     with pytest.raises(InvalidConfigError) as caught:
         read(MODELS.replace(before, after))
     assert str(caught.value) == expected
+
+
+def test_a_mistake_in_a_model_casts_no_doubt_on_the_segments_that_name_labels() -> None:
+    loyal = "segments:\n  loyal: {from: personas.c1}\n"
+    text = MINIMAL.replace("consent:\n", ITEMS, 1).replace("segments:\n", loyal, 1)
+    config = parse_config(text + MODELS, ENVIRON, name="shop.yaml")
+    assert config.segments["loyal"].from_ == "personas.c1"
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_config(text + MODELS.replace("k: 4-8", "k: 8-4"), ENVIRON, name="shop.yaml")
+    assert "models.personas.k: found '8-4'" in str(caught.value)
+    assert "segments" not in str(caught.value)
+
+
+def test_a_rate_in_words_is_told_to_be_a_number() -> None:
+    text = MODELS.replace("    type: clv\n", "    type: clv\n    discount_rate: 10%\n")
+    with pytest.raises(InvalidConfigError, match=r"discount_rate: found '10%'; allowed: a number"):
+        read(text)

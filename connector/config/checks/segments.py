@@ -117,10 +117,11 @@ def _reference(draft: Draft, path: KeyPath, reference: str) -> Iterator[Problem]
     model, dot, _ = reference.partition(".")
     if dot and model in dict(draft.config.models.named()):
         return  # its labels are known once it is fitted
+    if dot and "models" in draft.broken:
+        return  # whichever model is meant, it may be the broken one
     if reference.startswith(RFM):
-        if "models" not in draft.broken:
-            groups = draft.config.models.rfm.group_names
-            yield from draft.unknown(path, "RFM group", reference.removeprefix(RFM), groups)
+        groups = draft.config.models.rfm.group_names
+        yield from draft.unknown(path, "RFM group", reference.removeprefix(RFM), groups)
     elif reference not in names:
         groups = tuple(f"{RFM}{group}" for group in draft.config.models.rfm.group_names)
         bare = f"{RFM}{reference}"
