@@ -138,7 +138,9 @@ def _models(out: Console, models: ModelsView, zone: str) -> None:
 
 
 def _points(part: float) -> str:
-    return minus(f"{100 * part:+.1f} points")
+    # What rounds to nothing has no sign.
+    shown = round(100 * part, 1) + 0.0
+    return minus(f"{shown:+.1f} points") if shown else "0.0 points"
 
 
 def _segment(out: Console, segment: SegmentView, zone: str) -> None:

@@ -73,7 +73,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("modelled")
     modelled_shop.build(folder, n=600)
     clock = modelled_shop.Clock()
-    with modelled_shop.open_project(folder, clock) as project:
+    text = modelled_shop.CONFIG.replace(
+        "margin: {percentile: 10}", "margin: {percentile: {enter: 3, exit: 10}}"
+    )
+    with modelled_shop.open_project(folder, clock, text=text) as project:
         place = Place(project, folder)
         place.run()
         clock.now += timedelta(days=7)
@@ -280,7 +283,7 @@ def test_personas_tastes_and_next_products(place: Place) -> None:
 
 
 def test_margins_and_streaks_are_told(place: Place) -> None:
-    """``ready`` asks for 80 to enter, 70 to stay, and two days to leave."""
+    """``ready`` asks for 83 to enter, 70 to stay, and two days to leave."""
     assert place.of is not None
     percentile = place.scores(1)["purchase_30d.percentile"]
     members, seen = place.members(1, "ready"), Counter[str]()
@@ -295,10 +298,17 @@ def test_margins_and_streaks_are_told(place: Place) -> None:
         elif view.member and percentile[person] < 70:
             assert (steady.state, steady.streak, steady.needed) == ("leaving", 1, 2)
             assert view.to_leave == ()
+        elif not view.member and percentile[person] >= 80:
+            assert steady.state == "margin"
+            assert "margin for entering" in steady.words
         else:
             assert steady.state == "rule"
         if view.member and percentile[person] >= 70:
             assert view.to_leave == (f"purchase_30d.percentile < 70.0 (now {percentile[person]})",)
+        if not view.member:
+            assert percentile[person] < 83
+            wanted = f"purchase_30d.percentile >= 83.0 (now {percentile[person]})"
+            assert view.to_enter == (wanted,)
         seen[steady.state if view.member else "out"] += 1
     assert seen["margin"]
     assert seen["rule"]

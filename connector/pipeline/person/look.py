@@ -180,14 +180,15 @@ class Look(Subject):
                 )
                 continue
             leave = steady.to_leave(segment) if member else ()
-            changes = leave or (() if member or told.member else told.to_change)
+            enter = () if member else steady.to_enter(segment)
+            changes = leave or enter
             yield SegmentView(
                 segment=segment.name,
                 member=member,
                 since=since if was_member is member else None,
                 conditions=tuple(Condition(x.text, x.holds, x.value) for x in told.findings),
                 to_leave=leave,
-                to_enter=() if member or told.member else told.to_change,
+                to_enter=enter,
                 steadiness=steady.told(segment, holds=told.member, member=member),
                 figures=tuple(self._figures(changes)),
             )

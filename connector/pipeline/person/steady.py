@@ -14,7 +14,7 @@ from connector.pipeline.understand.segmenting import stability_of
 from connector.report.format import iso_day
 from connector.segments import trace
 from connector.segments.rules import Segment
-from connector.segments.stability import lenient_sql
+from connector.segments.stability import lenient_sql, strict_sql
 from connector.warehouse.dialect import parse_condition
 
 if TYPE_CHECKING:
@@ -44,14 +44,22 @@ class Steady(Subject):
     def to_leave(self, segment: Segment) -> tuple[str, ...]:
         """What would make a member leave: thresholds of scores less their margins."""
         margins = stability_of(self.config, segment.name).margins
-        held_to = segment
-        if margins:
-            condition = parse_condition(
-                lenient_sql(segment, margins), columns=self.found.columns, what=segment.name
-            )
-            held_to = dataclasses.replace(segment, condition=condition)
-        told = trace.explain(self.found.warehouse, held_to, self.profile_id)
+        told = self._held_to(segment, lenient_sql(segment, margins) if margins else None)
         return told.to_change if told is not None and told.member else ()
+
+    def to_enter(self, segment: Segment) -> tuple[str, ...]:
+        """What would make anybody else enter: thresholds of scores plus their margins."""
+        margins = stability_of(self.config, segment.name).enter_margins
+        told = self._held_to(segment, strict_sql(segment, margins) if margins else None)
+        return told.to_change if told is not None and not told.member else ()
+
+    def _held_to(self, segment: Segment, condition: str | None) -> trace.RuleTrace | None:
+        """The rule with its thresholds moved, beside the person's values."""
+        held_to = segment
+        if condition is not None:
+            moved = parse_condition(condition, columns=self.found.columns, what=segment.name)
+            held_to = dataclasses.replace(segment, condition=moved)
+        return trace.explain(self.found.warehouse, held_to, self.profile_id)
 
     def told(self, segment: Segment, *, holds: bool, member: bool) -> Steadiness:
         """Streaks, margins and stays in words.

@@ -226,7 +226,8 @@ def _rfm_scores(context: ScoringContext, relation: str) -> pd.Series:
 
 def _wordings(context: ScoringContext) -> dict[str, Wording]:
     return {
-        name: Wording.plain(meta.meaning, "" if _is_plain(meta) else meta.unit)
+        # What stands behind a semicolon tells when there is no value: not of this person.
+        name: Wording.plain(meta.meaning.partition(";")[0], "" if _is_plain(meta) else meta.unit)
         for name, meta in context.features.items()
     }
 
