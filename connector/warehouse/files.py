@@ -151,6 +151,7 @@ def _header(name: str, path: str) -> tuple[list[str], str]:
     opener = gzip.open if path.endswith(".gz") else open
     best: list[str] = []
     chosen = ","
+    broken = ""
     for candidate in _DELIMITERS:
         try:
             with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
@@ -159,12 +160,18 @@ def _header(name: str, path: str) -> tuple[list[str], str]:
             raise SourceError(
                 f"source {name}: {path} is not UTF-8.", hint="Convert it to UTF-8."
             ) from None
-        except (csv.Error, OSError, EOFError) as problem:
+        except csv.Error as problem:
+            # A header in quotation marks is well formed with its own delimiter only.
+            broken = type(problem).__name__
+            continue
+        except (OSError, EOFError) as problem:
             raise SourceError(
                 f"source {name}: {path} cannot be read ({type(problem).__name__})."
             ) from None
         if len(names) > len(best):
             best, chosen = names, candidate
+    if not best and broken:
+        raise SourceError(f"source {name}: {path} cannot be read ({broken}).")
     header = [column.strip() for column in best]
     if (
         not header

@@ -167,3 +167,11 @@ def test_parquet(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     (tmp_path / "d0.parquet").write_text("no", encoding="utf-8")
     with pytest.raises(SourceError, match="no readable Parquet file"):
         warehouse.attach_parquet("t", str(tmp_path / "d0.parquet"))
+
+
+def test_a_header_in_quotation_marks(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
+    """Most tools quote text, and with it the names: each delimiter but the right one breaks them."""
+    for i, mark in enumerate(",;\t|"):
+        path = write(tmp_path, f"q{i}.csv", f'"id"{mark}"name"\n"1"{mark}"a,b;c"\n')
+        warehouse.attach_csv(f"quoted{i}", path)
+        assert warehouse.rows(f"SELECT id, name FROM quoted{i}") == [(1, "a,b;c")]
