@@ -119,6 +119,8 @@ def _shares(texts: Sequence[str]) -> Mapping[str, float]:
             arm = ""
         if not arm:
             raise ConfigError(f"--share {text!r} is not like control=10%.")
+        if arm in shares:
+            raise ConfigError(f"--share names {arm} twice.")
         shares[arm] = value
     return shares
 

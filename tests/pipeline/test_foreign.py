@@ -231,3 +231,68 @@ def test_what_is_wrong_is_named(
     extra = torn(folder, tmp_path) if more == "torn" else list(more)
     with pytest.raises(error, match=said):
         CliRunner().invoke(app, ["lift", *given, *extra], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        ["12,50", "8,00", "9,10"],
+        ["12.50 €", "1,008.00 €", "9.10 €"],
+        ["8.25", "inf", "n/a", "7", "3"],
+    ],
+)
+def test_amounts_that_are_written_as_text_are_refused_and_not_left_out(tmp_path, amounts):
+    """Left out in silence, the next column would decide in their place."""
+    few = {"person": range(len(amounts))}
+    arms = pd.DataFrame({**few, "arm": (["control", "new"] * 3)[: len(amounts)]})
+    arms.to_csv(tmp_path / "arms.csv", index=False)
+    did = pd.DataFrame({**few, "revenue": amounts, "orders": 1, "sku": "a1"})
+    did.to_csv(tmp_path / "outcomes.csv", index=False)
+    for more in ([], ["--metric", "revenue"]):
+        with pytest.raises(SourceError, match="column revenue is text") as caught:
+            run(tmp_path, *more)
+        assert not any(amount in str(caught.value) for amount in amounts if len(amount) > 1)
+    (found,) = run(tmp_path, "--metric", "orders")
+    assert found["metric"] == "orders"
+
+
+def test_columns_of_text_that_are_not_measured_are_named(folder, tmp_path):
+    (tmp_path / "arms.csv").write_text((folder / "arms.csv").read_text())
+    did = pd.read_csv(folder / "outcomes.csv").assign(day="2026-03-01", sku="o17", post="01234")
+    did.to_csv(tmp_path / "outcomes.csv", index=False)
+    notes = [one["message"] for one in run(tmp_path)[0]["health"]]
+    assert "No numbers, so not measured: day, sku, post of outcomes.csv." in notes
+
+
+def test_what_is_infinite_is_refused(folder, tmp_path):
+    (tmp_path / "arms.csv").write_text((folder / "arms.csv").read_text())
+    did = pd.read_parquet(folder / "outcomes.parquet")
+    did.iloc[3, did.columns.get_loc("revenue")] = np.inf
+    did.to_parquet(tmp_path / "outcomes.parquet", index=False)
+    with pytest.raises(SourceError, match="1 value of revenue"):
+        run(tmp_path, "--metric", "revenue", outcomes="outcomes.parquet")
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        (["control=20%", "free shipping=40%", "ten percent=30%"], "add up to 90 %"),
+        (["control=nan", "free shipping=40", "ten percent=40"], "positive numbers"),
+        (["control=20%", "control=30%", "ten percent=50%"], "twice"),
+    ],
+)
+def test_shares_that_cannot_be_meant_are_refused(folder, shares, said):
+    """A slip must not look like a broken split, or leave the split untested."""
+    with pytest.raises(ConfigError, match=said):
+        run(folder, *(part for share in shares for part in ("--share", share)))
+
+
+def test_a_file_all_in_quotation_marks_is_read(people, folder, tmp_path):
+    arms = people[["user_id", "variant"]]
+    arms.to_csv(tmp_path / "arms.csv", index=False, quoting=1)
+    did = pd.read_csv(folder / "outcomes.csv")
+    did.to_csv(tmp_path / "outcomes.csv", index=False, quoting=1, sep=";", encoding="utf-8-sig")
+    assert (
+        run(tmp_path, "--metric", "revenue")[0]["difference"]
+        == (run(folder, "--metric", "revenue")[0]["difference"])
+    )

@@ -8,6 +8,7 @@ no arm is left out and counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,7 @@ from connector.lift.outcome import Outcome
 from connector.lift.result import CampaignLift, HealthFinding
 from connector.lift.verdict import Unit
 from connector.numbers import several
+from connector.pipeline.prove import amounts
 from connector.warehouse.duckdb import DuckDBWarehouse
 from connector.warehouse.render import literal, quote
 
@@ -35,6 +37,8 @@ LEAST_CLASSES, MOST_CLASSES = 2, 30
 """Values of a text column that may class people."""
 COUNT_WORDS = ("orders", "items", "visits", "sessions", "clicks", "sends", "units", "count", "n_")
 """Words in a column's name by which it counts things, and is no money."""
+ROUNDED = 0.0151
+"""How far shares may miss 1 together by having been rounded: three times 33 % is 99 %."""
 EXPERIMENT = "experiment_units"
 
 
@@ -226,20 +230,31 @@ class _Reader:
         path = self.files.outcomes
         columns = self._attach("happened", path)
         person = self._person(path, columns)
+        con = self.warehouse.connection
         numbers = [name for name, kind in columns.items() if name != person and _is_number(kind)]
+        others = [name for name in columns if name not in (person, *numbers)]
+        if not self.asked.metrics:
+            # Left out in silence, the next column would decide in its place.
+            amounts.refuse_nearly_numbers(con, path, "happened", others)
+            if numbers and others:
+                self._note(f"No numbers, so not measured: {', '.join(others)} of {path.name}.")
         wanted = self.asked.metrics or tuple(numbers)
         if not wanted:
             raise SchemaError(
                 f"{path.name} holds no number: {', '.join(columns)}.",
-                hint="Outcomes are numbers, or true and false.",
+                hint="Outcomes are numbers; write 1 and 0 for yes and no.",
             )
         parts = list(dict.fromkeys(part for one in wanted for part in one.split("/")))
         for part in parts:
             if part not in numbers:
+                amounts.refuse_nearly_numbers(
+                    con, path, "happened", [part] if part in others else []
+                )
                 raise SchemaError(
                     f"{path.name} has no column of numbers called {part!r}.",
                     hint=f"It has {', '.join(numbers) or 'none'}.",
                 )
+        amounts.refuse_infinite(con, path, "happened", parts)
         for one in wanted:
             if one.count("/") > 1:
                 raise ConfigError(f"{one!r} is no ratio of two columns.")
@@ -249,7 +264,6 @@ class _Reader:
             f" sum(CAST({quote(p)} AS DOUBLE)) END AS {quote(p)}"
             for p in parts
         )
-        con = self.warehouse.connection
         con.execute(
             f"CREATE TABLE acted AS SELECT CAST({quote(person)} AS VARCHAR) AS person, {sums}"
             " FROM happened GROUP BY 1"
@@ -285,10 +299,11 @@ class _Reader:
             label = f"{currency if money else _spoken(top)} per {_spoken(bottom).removesuffix('s')}"
             return Outcome(name, MetricKind.RATIO, 0, Unit(label))
         column = quote(name)
-        (others,) = self.warehouse.connection.execute(
-            f"SELECT count(*) FROM acted WHERE {column} NOT IN (0, 1)"
+        others, n_yes = self.warehouse.connection.execute(
+            f"SELECT count(*) FILTER ({column} NOT IN (0, 1)), count(*) FILTER ({column} = 1)"
+            " FROM acted"
         ).fetchall()[0]
-        if not others:
+        if n_yes and not others:
             return Outcome(name, MetricKind.SHARE, 0, Unit("percentage points", scale=100.0))
         if self._counts(name):
             return Outcome(name, MetricKind.COUNT, 0, Unit(f"{_spoken(name)} per person", digits=3))
@@ -328,6 +343,7 @@ class _Reader:
             (n,) = con.execute(f"SELECT count(DISTINCT {quote(name)}) FROM known").fetchall()[0]
             if LEAST_CLASSES <= n <= MOST_CLASSES:
                 told.append(name)
+        amounts.refuse_infinite(con, path, "known", list(dict.fromkeys(adjusted.values())))
         picks = "".join(f", {quote(name)}" for name in dict.fromkeys([*adjusted.values(), *told]))
         con.execute(
             f"CREATE TABLE before AS SELECT CAST({column} AS VARCHAR) AS person{picks} FROM known"
@@ -380,9 +396,15 @@ class _Reader:
                 f"No intended share is told for {', '.join(missing)}.",
                 hint="Name the share of every arm, or of none.",
             )
-        if any(share <= 0 for share in shares.values()):
-            raise ConfigError("Intended shares are positive.")
+        if not all(0 < share < math.inf for share in shares.values()):
+            raise ConfigError("Intended shares are positive numbers.")
         whole = sum(shares.values())
+        # Weights such as 4, 3 and 3 are as good; of shares a slip would look like a broken split.
+        if max(shares.values()) < 1 and abs(whole - 1.0) > ROUNDED:
+            raise ConfigError(
+                f"The intended shares add up to {100 * whole:g} %, not to 100 %.",
+                hint="Name what every arm was meant to have.",
+            )
         if strange:
             self._note(f"Nobody is in {', '.join(strange)}, which was to have people.")
         return {arm: share / whole for arm, share in shares.items()}
