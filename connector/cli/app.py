@@ -24,6 +24,7 @@ from connector.cli.context import (
     parse_approvals,
     parse_as_of,
 )
+from connector.cli.personas import personas
 from connector.errors import (
     EXIT_WITH_REJECTIONS,
     GuardError,
@@ -52,6 +53,7 @@ app = typer.Typer(
 
 
 app.add_typer(backtest.app, name="backtest")
+app.command()(personas)
 app.add_typer(holdout.app, name="holdout")
 app.command("lift")(lift.lift)
 

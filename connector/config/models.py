@@ -246,11 +246,23 @@ class Labels(Section):
 
 
 class Choice(Section):
-    """How the number of clusters is chosen: weights of the measures."""
+    """How the number of clusters is chosen: weights of the measures.
+
+    The defaults hold where the file says nothing; where it names some, the others weigh nothing.
+    """
 
     silhouette: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.4
     bootstrap_ari: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.4
+    bootstrap_jaccard: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0
+    prediction_strength: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0
     min_segment_share: Annotated[StrictFloat | StrictInt, Field(ge=0)] = 0.2
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Measure -> weight, of those that count."""
+        named = self.model_fields_set or set(type(self).model_fields)
+        found = {name: float(getattr(self, name)) for name in type(self).model_fields}
+        return {name: weight for name, weight in found.items() if name in named and weight > 0}
 
 
 class ClusterModel(Section):

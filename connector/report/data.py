@@ -20,6 +20,7 @@ from connector.report.lift import GlobalHoldout, LiftRow, Rules
 from connector.report.migration import MigrationSummary
 from connector.report.models import (
     ModelRow,
+    PairSummary,
     PersonaSummary,
     SegmentTrend,
     TopicSummary,
@@ -147,7 +148,8 @@ class ReportData:
         waiting: The newest plan, where it has not been applied and would change something.
         history: The last runs, latest first, this one included.
         models: Every model but RFM, with its card.
-        personas, affinity, lifetime: What models of these kinds found; empty without any in use.
+        personas, affinity, pairs, lifetime: What models of these kinds found; empty without any in
+            use.
         demand: Orders to expect; empty without a value model, or without order lines.
         offers: Campaigns that try several; empty without any.
         trends: Segments over time; empty before the second run.
@@ -178,6 +180,7 @@ class ReportData:
     models: tuple[ModelRow, ...] = ()
     personas: tuple[PersonaSummary, ...] = ()
     affinity: tuple[TopicSummary, ...] = ()
+    pairs: tuple[PairSummary, ...] = ()
     lifetime: tuple[ValueSummary, ...] = ()
     demand: tuple[DemandSummary, ...] = ()
     offers: tuple[OfferSummary, ...] = ()

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from connector.report import (
     cards,
     charts,
+    crowd_charts,
     grid,
     model_charts,
     model_words,
@@ -69,6 +70,7 @@ SECTIONS = (
     Section("value", "Lifetime value", "Lifetime value", "sections/value.html", "lifetime"),
     Section("demand", "Orders to expect", "Demand", "sections/demand.html", "demand"),
     Section("affinity", "Affinity", "Affinity", "sections/affinity.html", "affinity"),
+    Section("pairs", "Bought together", "Bought together", "sections/pairs.html", "pairs"),
     Section("models", "Models", "Models", "sections/models.html", "models"),
     Section(
         "sent", "What was sent, what was refused, and why", "Sent and refused", "sections/sent.html"
@@ -223,7 +225,10 @@ def _environment() -> Environment:
         calibration_chart=model_charts.calibration_chart,
         profit_chart=model_charts.profit_chart,
         persona_map=model_charts.persona_map,
+        persona_side=model_charts.persona_side,
         persona_class=model_charts.persona_class,
+        dendrogram=crowd_charts.dendrogram,
+        lift_range=crowd_charts.lift_range,
         trend_chart=model_charts.trend_chart,
         value_histogram=value_charts.value_histogram,
         concentration_chart=value_charts.concentration_chart,

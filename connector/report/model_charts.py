@@ -17,6 +17,7 @@ from connector.report.charts import ticks
 from connector.report.format import count, money, percent
 from connector.report.models import (
     BinRow,
+    Dot,
     PersonaSummary,
     ProfitRow,
     SegmentTrend,
@@ -202,25 +203,42 @@ def persona_class(number: int) -> str:
 
 
 def persona_map(summary: PersonaSummary, *, uid: str) -> Markup:
-    """Everybody on two principal components; a dot is people at one place, a number a persona."""
+    """Everybody on the first two axes; a dot is people at one place, a number a persona."""
+    seats = [(one.x, one.y) for one in summary.personas]
+    return _map(summary, summary.dots, seats, title="Map of the personas", uid=uid)
+
+
+def persona_side(summary: PersonaSummary, *, uid: str) -> Markup:
+    """The same on the first and the third axis: the map seen from its lower edge."""
+    seats = [(one.x, one.z) for one in summary.personas]
+    return _map(summary, summary.side, seats, title="The map seen from the side", uid=uid)
+
+
+def _map(
+    summary: PersonaSummary,
+    people: Sequence[Dot],
+    seats: Sequence[tuple[float, float]],
+    *,
+    title: str,
+    uid: str,
+) -> Markup:
     wide, high = _MAP
-    places: list[tuple[float, float]] = [(one.x, one.y) for one in summary.dots]
-    places += [(one.x, one.y) for one in summary.personas]
+    places = [(one.x, one.y) for one in people] + list(seats)
     x = _scale([a for a, _ in places], 24, wide - 24)
     y = _scale([b for _, b in places], high - 24, 24)
-    most = max((one.people for one in summary.dots), default=1)
+    most = max((one.people for one in people), default=1)
     dots = Markup().join(
         Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(
             persona_class(one.persona), x(one.x), y(one.y), 2.5 + 9.5 * (one.people / most) ** 0.5
         )
-        for one in summary.dots
+        for one in people
     )
     numbers = Markup().join(
         Markup(
             '<circle class="seat" cx="{x:.1f}" cy="{y:.1f}" r="13"/>'
             '<text class="seat-number" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{n}</text>'
         ).format(x=x(a), y=y(b), n=n)
-        for n, (a, b) in enumerate(((one.x, one.y) for one in summary.personas), start=1)
+        for n, (a, b) in enumerate(seats, start=1)
     )
     said = "; ".join(
         f"{n}: {one.name}, {count(one.people)} people"
@@ -228,9 +246,9 @@ def persona_map(summary: PersonaSummary, *, uid: str) -> Markup:
     )
     return Markup(
         '<svg class="chart map" role="img" aria-labelledby="{uid}-t {uid}-d"'
-        ' viewBox="0 0 {w:.0f} {h:.0f}"><title id="{uid}-t">Map of the personas</title>'
+        ' viewBox="0 0 {w:.0f} {h:.0f}"><title id="{uid}-t">{title}</title>'
         '<desc id="{uid}-d">{said}</desc>{dots}{numbers}</svg>'
-    ).format(uid=uid, w=wide, h=high, said=said, dots=dots, numbers=numbers)
+    ).format(uid=uid, w=wide, h=high, title=title, said=said, dots=dots, numbers=numbers)
 
 
 # ---------------------------------------------------------------------- segments over time

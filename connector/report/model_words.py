@@ -216,6 +216,11 @@ _CALLED: Mapping[str, str] = {
 _NAMES = re.compile(r"\b(?:" + "|".join(sorted(_CALLED, key=len, reverse=True)) + r")\b")
 
 
+def hundredths(value: float) -> str:
+    """A measure with two decimals and a true minus."""
+    return minus(f"{value:.2f}")
+
+
 def figure(name: str, value: float, currency: str = "") -> str:
     """A measure's value in its own unit and with digits that mean something."""
     if name in _SHARES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 LEAST_DOT = 3
 """Fewer people make no dot of the map."""
@@ -175,7 +175,7 @@ class PersonaRow:
         name: What it is called.
         people: How many.
         contrasts: What sets it apart, strongest first.
-        x, y: Its centre on the map.
+        x, y, z: Its centre on the map: across, upwards, and into the page.
     """
 
     id: str
@@ -184,6 +184,7 @@ class PersonaRow:
     contrasts: tuple[str, ...] = ()
     x: float = 0.0
     y: float = 0.0
+    z: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,76 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
+class ContenderRow:
+    """One algorithm with one number of clusters, when the clusters were chosen.
+
+    Attributes:
+        algorithm: Such as ``kmeans``.
+        k: Number of clusters that it made.
+        silhouette: How well they stand apart, -1 to 1.
+        ari: Agreement with people drawn anew, or of a density method with the clusters in use.
+        jaccard: Mean share of a cluster that comes back; None for a density method.
+        smallest: Share of people in the smallest cluster; None likewise.
+        left_out: Share of people in no cluster; None for methods that place everybody.
+        score: By which it was chosen; None for a method that is only compared.
+        is_chosen: Whether it is the one in use.
+    """
+
+    algorithm: str
+    k: int
+    silhouette: float
+    ari: float
+    jaccard: float | None = None
+    smallest: float | None = None
+    left_out: float | None = None
+    score: float | None = None
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One join of the dendrogram: two branches from their own heights up to a common one.
+
+    Attributes:
+        left, right: Where the branches stand, 0 to 1 across.
+        left_from, right_from: Heights that they come from, 0 to 1.
+        height: Where they are joined, 0 to 1.
+    """
+
+    left: float
+    right: float
+    left_from: float
+    right_from: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class CutRow:
+    """The dendrogram cut into ``k``: where the line lies (0 to 1), and the parts' shares."""
+
+    k: int
+    height: float
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSummary:
+    """The dendrogram's upper part.
+
+    Attributes:
+        branches: Lowest join first.
+        feet: Where the lowest branches stand, 0 to 1 across, and their share of people.
+        cuts: Every number of clusters that was tried.
+        k: The cut at the number of clusters in use.
+    """
+
+    branches: tuple[Branch, ...]
+    feet: tuple[tuple[float, float], ...]
+    cuts: tuple[CutRow, ...]
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersonaSummary:
     """One cluster model.
 
@@ -211,8 +282,12 @@ class PersonaSummary:
         personas: Largest first.
         n_without: People the model is not about.
         n_outliers: People who are in no crowd.
-        explained: Share of the variance along both sides of the map.
+        explained: Share of the variance along each axis of the map, three at most.
         dots: Everybody, by place.
+        side: The same seen from the side: across, and into the page; empty with two axes.
+        contenders: What the clusters were chosen from.
+        compared_on: The day of the data that they were chosen on.
+        tree: The dendrogram, where hierarchical clusters were among them.
         eligible: Whom the model is about, as the configuration says it; empty: everybody.
         silhouette: How well the personas stand apart; None where it is not known.
         shuffled: The same with shuffled features.
@@ -224,6 +299,10 @@ class PersonaSummary:
     n_outliers: int = 0
     explained: tuple[float, ...] = ()
     dots: tuple[Dot, ...] = ()
+    side: tuple[Dot, ...] = ()
+    contenders: tuple[ContenderRow, ...] = ()
+    compared_on: date | None = None
+    tree: TreeSummary | None = None
     eligible: str = ""
     silhouette: float | None = None
     shuffled: float | None = None
@@ -246,6 +325,38 @@ class TopicSummary:
     model: str
     topics: tuple[TopicRow, ...]
     n_without: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Two items that are bought together.
+
+    Attributes:
+        first, second: What they are called.
+        both: Baskets with both.
+        of_first, of_second: Share of the baskets with the one that hold the other.
+        lift: How many times more often than by chance.
+        low, high: Ends of its 95 % interval.
+    """
+
+    first: str
+    second: str
+    both: int
+    of_first: float
+    of_second: float
+    lift: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairSummary:
+    """One model of pairs: the surest first, how many there are, and of how many baskets."""
+
+    model: str
+    pairs: tuple[PairRow, ...]
+    n_pairs: int
+    n_baskets: int
 
 
 @dataclass(frozen=True, slots=True)

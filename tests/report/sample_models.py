@@ -13,10 +13,15 @@ from connector.report.lifetime import TierRow, TopShare, TrialRow, ValueBin, Val
 from connector.report.migration import FlowRow, MigrationSummary, PlaceRow
 from connector.report.models import (
     BinRow,
+    Branch,
+    ContenderRow,
+    CutRow,
     Dot,
     GateRow,
     MeasureRow,
     ModelRow,
+    PairRow,
+    PairSummary,
     PersonaRow,
     PersonaSummary,
     ProfitPoint,
@@ -25,6 +30,7 @@ from connector.report.models import (
     TenthRow,
     TopicRow,
     TopicSummary,
+    TreeSummary,
     TrendPoint,
 )
 from tests.report import sample
@@ -124,13 +130,31 @@ def personas() -> PersonaSummary:
         model="personas",
         personas=tuple(
             PersonaRow(
-                f"c{i + 1}", name, 7_000 // (i + 1), ("buys on promotion", "low orders"), *at
+                f"c{i + 1}", name, 7_000 // (i + 1), ("buys on promotion", "low orders"), *at, i / 2
             )
             for i, (name, at) in enumerate(zip(names, centres, strict=True))
         ),
         n_without=412,
         n_outliers=37,
-        explained=(0.52, 0.27),
+        explained=(0.52, 0.27, 0.11),
+        side=tuple(dataclasses.replace(dot, y=round(-dot.y / 2, 2)) for dot in dots),
+        contenders=(
+            ContenderRow("kmeans", 3, 0.31, 0.81, 0.84, 0.12, None, 0.652),
+            ContenderRow("kmeans", 4, 0.35, 0.88, 0.9, 0.1, None, 0.692, is_chosen=True),
+            ContenderRow("hierarchical", 4, 0.3, 0.71, 0.74, 0.03, None, 0.544),
+            ContenderRow("dbscan", 2, 0.52, 0.11, None, None, 0.23),
+        ),
+        compared_on=date(2026, 3, 2),
+        tree=TreeSummary(
+            branches=(
+                Branch(0.125, 0.375, 0.1, 0.0, 0.3),
+                Branch(0.625, 0.875, 0.0, 0.2, 0.45),
+                Branch(0.25, 0.75, 0.3, 0.45, 0.95),
+            ),
+            feet=((0.125, 0.4), (0.375, 0.01), (0.625, 0.3), (0.875, 0.29)),
+            cuts=(CutRow(2, 0.7, (0.59, 0.41)), CutRow(4, 0.25, (0.4, 0.3, 0.29, 0.01))),
+            k=4,
+        ),
         eligible="lifetime_orders >= 2",
         silhouette=0.35,
         shuffled=0.34,
@@ -144,6 +168,14 @@ def affinity() -> TopicSummary:
         TopicRow("t2", "seeds, pots", 2_040, ("seeds", "pots", HOSTILE)),
     )
     return TopicSummary("affinity", topics, 9_001)
+
+
+def pairs() -> PairSummary:
+    rows = (
+        PairRow("pans", "knives", 1_204, 0.41, 0.33, 3.21, 3.02, 3.41),
+        PairRow("seeds", HOSTILE, 212, 0.12, 0.5, 2.1, 1.7, 2.59),
+    )
+    return PairSummary("next", rows, 31, 20_400)
 
 
 def value() -> ValueSummary:
@@ -227,6 +259,7 @@ def with_models() -> ReportData:
         models=models(),
         personas=(personas(),),
         affinity=(affinity(),),
+        pairs=(pairs(),),
         lifetime=(value(),),
         demand=(demand(),),
         trends=trends(),

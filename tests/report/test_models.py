@@ -18,7 +18,7 @@ from connector.report.model_words import figure, found_on, gate
 from tests.report import sample, sample_models
 from tests.report.page import Node, parse
 
-SECTIONS = ("models", "personas", "affinity", "value", "demand", "migration")
+SECTIONS = ("models", "personas", "affinity", "pairs", "value", "demand", "migration")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,8 @@ def test_a_persona_is_told_by_number_and_colour_in_the_table_and_on_the_map(page
     keys = found.with_class("seat-key")
     assert [key.text for key in keys] == ["1", "2", "3", "4"]
     numbers = [n.text for n in found.all("text") if n.attributes.get("class") == "seat-number"]
-    assert numbers == ["1", "2", "3", "4"]
+    # On the map, and on the map seen from the side.
+    assert numbers == 2 * ["1", "2", "3", "4"]
     summary = sample_models.personas()
     svg = str(model_charts.persona_map(summary, uid="m"))
     for i, key in enumerate(keys):

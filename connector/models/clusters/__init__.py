@@ -4,8 +4,10 @@
 * :func:`relabel` passes the labels of the model in use on to a retrained one, or refuses it.
 """
 
-from connector.models.clusters.fit import ClusterSpec, fit
+from connector.models.clusters.fit import fit
+from connector.models.clusters.looking import Part, cut, oddities
 from connector.models.clusters.model import KIND, ClusterModel
+from connector.models.clusters.spec import ClusterSpec
 from connector.models.clusters.words import FeatureMeaning
 from connector.models.handover import Relabelled, relabel
 
@@ -14,7 +16,10 @@ __all__ = [
     "ClusterModel",
     "ClusterSpec",
     "FeatureMeaning",
+    "Part",
     "Relabelled",
+    "cut",
     "fit",
+    "oddities",
     "relabel",
 ]

@@ -15,9 +15,8 @@ only when people change what they are chosen by.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -31,7 +30,6 @@ from connector.models.clusters.lloyd import kmeans, n_distinct, nearest, refine
 from connector.models.clusters.model import KIND, ClusterModel, describe
 from connector.models.clusters.projection import fit_projection
 from connector.models.clusters.quality import (
-    CRITERIA,
     UNSTABLE,
     Quality,
     bootstrap,
@@ -41,93 +39,14 @@ from connector.models.clusters.quality import (
 )
 from connector.models.clusters.reshape import Reshaped, gains, reshape
 from connector.models.clusters.scaling import fit_scaler
+from connector.models.clusters.spec import ASSIGNING, COMPARED, ClusterSpec, Search
 from connector.models.clusters.ward import Tree, build_tree
 from connector.models.clusters.words import FeatureMeaning
-from connector.models.inputs import MissingRule
 from connector.models.labels import Registry, settle
-from connector.models.matching import Changes, LabelRules
+from connector.models.matching import Changes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-ASSIGNING = ("kmeans", "hierarchical")
-"""Algorithms that place everybody, and so may become the model; the first wins a tie."""
-COMPARED = ("dbscan", "hdbscan")
-"""Algorithms that are shown beside it and find the outliers."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSpec:
-    """What the configuration says about one cluster model.
-
-    Attributes:
-        name: Prefix of the output columns.
-        features: Columns to compare people by.
-        logs: Those whose logarithm is taken first (signed, of 1 + the amount).
-        algorithms: Of ``kmeans``, ``hierarchical``, ``dbscan``, ``hdbscan``.
-        k: Smallest and largest number of clusters to try.
-        choose_by: Criterion -> weight.
-        missing: What stands for unknown values.
-        labels: How labels pass to the next model.
-        min_jaccard: The clusters' mean bootstrap Jaccard must exceed it to be published.
-        min_people: Below so many people there is no answer.
-        n_bootstrap: Bootstrap samples for each candidate.
-        fit_sample: People to fit on, at most.
-        choose_sample: People to judge candidates on, at most.
-        density_sample: People for the density methods, at most.
-    """
-
-    name: str = "personas"
-    features: tuple[str, ...] = ()
-    logs: tuple[str, ...] = ()
-    algorithms: tuple[str, ...] = ("kmeans", "hierarchical", "dbscan")
-    k: tuple[int, int] = (4, 8)
-    choose_by: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "silhouette": 0.4,
-            "bootstrap_ari": 0.4,
-            "min_segment_share": 0.2,
-        }
-    )
-    missing: MissingRule = field(default_factory=MissingRule)
-    labels: LabelRules = field(default_factory=LabelRules)
-    min_jaccard: float = UNSTABLE
-    min_people: int = 200
-    n_bootstrap: int = 20
-    fit_sample: int = 100_000
-    choose_sample: int = 5_000
-    density_sample: int = 5_000
-
-    @property
-    def sought(self) -> str:
-        """What the clusters and their number are chosen by, the same text for the same settings."""
-        weights = {name: float(weight) for name, weight in sorted(self.choose_by.items())}
-        algorithms = sorted(set(self.algorithms) & set(ASSIGNING))
-        return json.dumps({"k": self.k, "algorithms": algorithms, "choose_by": weights})
-
-    def check(self) -> None:
-        """Refuse settings that make no model.
-
-        Raises:
-            ModelError: An algorithm or criterion is unknown, none assigns people, or k is no range
-                from 2 on.
-        """
-        known = (*ASSIGNING, *COMPARED)
-        if not set(self.algorithms) <= set(known) or not set(self.algorithms) & set(ASSIGNING):
-            raise ModelError(
-                f"The model {self.name!r} needs algorithms of {', '.join(known)}.",
-                hint=f"At least one of {' and '.join(ASSIGNING)}: the others leave people out.",
-            )
-        if not self.choose_by or not set(self.choose_by) <= set(CRITERIA):
-            raise ModelError(
-                f"The model {self.name!r} chooses by {', '.join(self.choose_by) or 'nothing'}.",
-                hint=f"Weigh some of {', '.join(CRITERIA)}.",
-            )
-        if not 2 <= self.k[0] <= self.k[1]:
-            raise ModelError(
-                f"The model {self.name!r} cannot try {self.k[0]} to {self.k[1]} clusters.",
-                hint="Give a range from 2 on, such as 4-8.",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,21 +103,22 @@ def fit(
     carried = None if before is None else before.scaler.carry(before.centroids, scaler)
     if before is not None and carried is None:
         notes += ("The features have changed: fitted from scratch.",)
-    elif before is not None and before.sought != spec.sought:
+    elif before is not None and before.search.settings != spec.sought:
         carried = None
         notes += ("The settings have changed: clusters and their number were chosen anew.",)
-    changes = Changes()
+    changes, day = Changes(), as_of.astimezone(UTC).date()
     if before is not None and carried is not None:
         reshaped = reshape(points, carried, before.formed, k=spec.k, rng=rng)
         changes, start = reshaped.changes, reshaped.start
         notes += _left_alone(reshaped, before.names, spec)
         candidates = _judge(trial, [before.card.algorithm], (len(start),), spec, rng)
-        chosen = candidates[0]
+        chosen, search = candidates[0], before.search
     else:
         assigning = [a for a in ASSIGNING if a in spec.algorithms]
         candidates = _judge(trial, assigning, range(spec.k[0], spec.k[1] + 1), spec, rng)
         # Of equal scores the fewest clusters; Python's max keeps the first.
         chosen = max(candidates, key=lambda c: round(c.score(spec.choose_by), 6))
+        search = Search(spec.sought, _compared(candidates, spec), day.isoformat())
         is_tree = chosen.algorithm == "hierarchical"
         start = _centroids(trial, chosen.k, tree if is_tree else None, rng)
     centroids = refine(points, start)
@@ -216,7 +136,7 @@ def fit(
         Registry(spec.name),
         contrasts,
         prefix=ClusterModel.ID_PREFIX,
-        day=as_of.astimezone(UTC).date(),
+        day=day,
     )
     names = tuple(label.shown for label in provisional.labels)
     density, cut = _crowds(points, centroids, spec, rng)
@@ -236,7 +156,7 @@ def fit(
         hysteresis=spec.labels.hysteresis,
         formed=gains(points, centroids, rng=rng) if carried is None else reshaped.formed,
         changes=changes,
-        sought=spec.sought,
+        search=search,
         meanings=dict(meanings or {}),
         card=_card(spec, chosen, candidates, density, trial, as_of, len(frame), scaler.features,
                    notes, rng),
@@ -381,12 +301,7 @@ def _card(
         metrics={"k": float(chosen.k), **_rounded(quality.measures())},
         baselines={"shuffled_features": _rounded(noise.measures())},
         candidates={
-            **{
-                f"{c.algorithm} k={c.k}": _rounded(
-                    {**c.quality.measures(), "score": c.score(spec.choose_by)}
-                )
-                for c in candidates
-            },
+            **_compared(candidates, spec),
             **{name: _rounded(found.measures) for name, found in density.items()},
         },
         gates=(
@@ -400,6 +315,16 @@ def _card(
         notes=notes,
         n_rows=n_people,
     )
+
+
+def _compared(candidates: list[_Candidate], spec: ClusterSpec) -> dict[str, dict[str, float]]:
+    """Measures of everything that was tried."""
+    return {
+        f"{c.algorithm} k={c.k}": _rounded(
+            {**c.quality.measures(), "score": c.score(spec.choose_by)}
+        )
+        for c in candidates
+    }
 
 
 def _rounded(measures: Mapping[str, float]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from connector.models.clusters.lloyd import squared_distances
 from connector.models.clusters.projection import Projection
 from connector.models.clusters.reshape import Gains
 from connector.models.clusters.scaling import Scaler
+from connector.models.clusters.spec import Search
 from connector.models.clusters.sql import assignment_sql
 from connector.models.clusters.ward import Tree
 from connector.models.clusters.words import FeatureMeaning, direction, words_for
@@ -58,7 +59,7 @@ class ClusterModel:
         formed: What cutting or joining its clusters would have brought when they were made.
         meanings: Words for the features.
         changes: Clusters of the model before that came apart or grew together in this fit.
-        sought: The settings that the clusters and their number were chosen by.
+        search: How the clusters and their number were chosen, when they were.
         card: Where the model comes from and how good it is.
     """
 
@@ -79,7 +80,7 @@ class ClusterModel:
     card: ModelCard
     meanings: Mapping[str, FeatureMeaning] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
-    sought: str = ""
+    search: Search = field(default_factory=lambda: Search("", {}, ""))
 
     kind: ClassVar[str] = KIND
     ID_PREFIX: ClassVar[str] = "c"
@@ -241,7 +242,7 @@ class ClusterModel:
             "meanings": {f: m.to_dict() for f, m in self.meanings.items()},
             "formed": self.formed.to_dict(),
             "changes": self.changes.to_dict(),
-            "sought": self.sought,
+            "search": self.search.to_dict(),
             "card": self.card.to_dict(),
         }
 
@@ -271,7 +272,7 @@ class ClusterModel:
                 meanings={str(f): FeatureMeaning.from_dict(m) for f, m in data["meanings"].items()},
                 formed=Gains.from_dict(data["formed"]),
                 changes=Changes.from_dict(data["changes"]),
-                sought=str(data["sought"]),
+                search=Search.from_dict(data["search"]),
                 card=ModelCard.from_dict(data["card"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:

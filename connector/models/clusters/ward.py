@@ -69,6 +69,20 @@ class Tree:
         means: Floats = sums / total[:, None]
         return means
 
+    def sizes(self, k: int) -> Floats:
+        """Share of people in each of the ``k`` clusters of :meth:`cut`, in its order."""
+        people = np.bincount(self.cut(k), weights=self.weights, minlength=k)
+        shares: Floats = people / self.weights.sum()
+        return shares
+
+    def height(self, k: int) -> float:
+        """Where a line crosses ``k`` branches: halfway between two joins, in the joins' unit."""
+        n = len(self.leaves)
+        joins: list[float] = [0.0, *self.linkage[:, 2].tolist()]
+        if k <= 1:
+            return 1.05 * joins[-1]
+        return (joins[n - k] + joins[n - k + 1]) / 2
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {

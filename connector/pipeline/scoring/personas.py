@@ -24,11 +24,7 @@ def _fit(
         features=features,
         algorithms=settings.algorithms,
         k=settings.k,
-        choose_by={
-            "silhouette": settings.choose_by.silhouette,
-            "bootstrap_ari": settings.choose_by.bootstrap_ari,
-            "min_segment_share": settings.choose_by.min_segment_share,
-        },
+        choose_by=settings.choose_by.weights,
         missing=context.missing,
         labels=rules_of(settings.labels),
     )

@@ -5,7 +5,8 @@ header, what was delivered), ``scores.parquet`` (features and scores under profi
 ``memberships.parquet`` (segments with reasons, and arms), ``models.json`` (the card of every model)
 and ``segments.json`` (sizes, joins, leaves and who moved since the run before, so that trends can
 be drawn); ``demand.parquet`` (orders to expect by segment and category, with an 80 % range and
-the error of such numbers in the past) where a value model and order lines tell them. They are
+the error of such numbers in the past) where a value model and order lines tell them;
+``outliers.parquet`` and ``pairs.parquet`` (:mod:`.crowds`). They are
 computed with the plan and published when it is applied.
 """
 
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connector.config.models import ClvModel
+from connector.pipeline.show.crowds import OUTLIERS, PAIRS, write_crowds
 from connector.pipeline.show.movement import Flow, Move, flows, moves
 from connector.pipeline.show.standing import Standing, standings
 from connector.plan.document import Plan
@@ -44,7 +46,7 @@ PRIVATE = frozenset(
 FOLDER = "published"
 
 COPIED = (
-    *("scores.parquet", "memberships.parquet", "demand.parquet"),
+    *("scores.parquet", "memberships.parquet", "demand.parquet", OUTLIERS, PAIRS),
     *("models.json", "segments.json"),
 )
 """Files of a plan that its run publishes as they are."""
@@ -118,6 +120,7 @@ def write_published(found: Understanding, plan: Plan, shown: Shown) -> None:
             for batch in reader:
                 writer.write_batch(batch)
     _write_demand(found, folder)
+    write_crowds(found, folder)
     documents: Mapping[str, Any] = {
         "understanding": describe(found),
         "models": [one.to_json() for one in shown.models],

@@ -16,6 +16,7 @@ from connector.pipeline.prove.measure import measure
 from connector.pipeline.prove.offering import offer_lifts
 from connector.pipeline.show import (
     publish,
+    report_crowds,
     report_demand,
     report_models,
     report_offers,
@@ -46,8 +47,9 @@ def gather_report(project: Project, *, as_of: datetime | None = None) -> ReportD
         runs = project.journal.runs(limit=50)
         told: dict[str, Any] = {
             "models": report_models.models(project, found),
-            "personas": report_models.personas(found),
-            "affinity": report_models.affinity(found),
+            "personas": report_crowds.personas(found),
+            "affinity": report_crowds.affinity(found),
+            "pairs": report_crowds.pairs(found),
             "lifetime": report_value.lifetime(found),
             "demand": report_demand.demand(found),
             "offers": report_offers.offers(tried),

@@ -6,30 +6,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from connector.config import Config
 from connector.config.activation import Strategy
 from connector.models.card import ModelCard
 from connector.pipeline.scoring.context import seed_of
 from connector.pipeline.scoring.grid import RFM
-from connector.pipeline.scoring.reading import feature_frame
 from connector.pipeline.scoring.transactions import MOST_UNKNOWN
 from connector.pipeline.show.standing import Standing, contest, standings
 from connector.pipeline.specs import margin_of
 from connector.pipeline.understand.act import Understanding
 from connector.report import models as rows
-from connector.warehouse.render import literal, quote
+from connector.warehouse.render import literal
 
 if TYPE_CHECKING:
     from connector.pipeline.project import Project
-
-_TOP_ITEMS = 6
-_PEOPLE_A_DOT = 8
-"""People that a dot of the map stands for on the mean, where the people allow it."""
-
-_WIDEST, _NARROWEST = 48, 8
-"""Most and fewest columns of the map's grid."""
 
 
 def models(project: Project, found: Understanding) -> tuple[rows.ModelRow, ...]:
@@ -171,110 +161,3 @@ def _mean_order(config: Config, found: Understanding) -> tuple[float | None, str
     if margin is not None and known >= (1 - MOST_UNKNOWN) * n:
         return float(margin), "margin"
     return (None if revenue is None else float(revenue)), "revenue"
-
-
-# ---------------------------------------------------------------------- personas
-def personas(found: Understanding) -> tuple[rows.PersonaSummary, ...]:
-    """Every cluster model in use."""
-    return tuple(
-        _personas(found, name, found.scores.models[name])
-        for name, settings in found.context.config.models.named()
-        if settings.type == "cluster" and name in found.scores.models
-    )
-
-
-def _personas(found: Understanding, name: str, model: Any) -> rows.PersonaSummary:  # noqa: ANN401
-    cluster = f"{name}.cluster"
-    counted = {
-        key: (int(n), int(outliers or 0))
-        for key, n, outliers in found.warehouse.rows(
-            f"SELECT s.{quote(cluster)} AS c, count(*) AS n,"
-            f" sum(CASE WHEN s.{quote(f'{name}.is_outlier')} THEN 1 ELSE 0 END) AS o"
-            " FROM scored AS s GROUP BY 1"
-        )
-    }
-    frame = feature_frame(
-        found.warehouse,
-        "scored",
-        model.scaler.features,
-        found.context.features,
-        where=f"{quote(cluster)} IS NOT NULL",
-    )
-    order = sorted(range(len(model.ids)), key=lambda i: (-counted.get(model.ids[i], (0, 0))[0], i))
-    codes = model.codes(frame, found.context.held(name))
-    place = model.project(frame).to_numpy()
-    if place.shape[1] < 2:
-        place = np.column_stack([place[:, 0], np.zeros(len(place))])
-    centres = model.projection.project(model.centroids)
-    return rows.PersonaSummary(
-        model=name,
-        personas=tuple(
-            rows.PersonaRow(
-                id=model.ids[i],
-                name=model.names[i],
-                people=counted.get(model.ids[i], (0, 0))[0],
-                contrasts=tuple(model.contrasts[i]),
-                x=float(centres[i][0]),
-                y=float(centres[i][1]) if centres.shape[1] > 1 else 0.0,
-            )
-            for i in order
-        ),
-        n_without=counted.get(None, (0, 0))[0],
-        n_outliers=sum(outliers for _, outliers in counted.values()),
-        explained=tuple(model.projection.explained[:2]),
-        dots=tuple(_dots(place[:, :2], np.argsort(order)[codes])),
-        eligible=_eligible(found, name),
-        silhouette=model.card.metrics.get("silhouette"),
-        shuffled=model.card.baselines.get("shuffled_features", {}).get("silhouette"),
-    )
-
-
-def _eligible(found: Understanding, name: str) -> str:
-    """Whom a model is about, as the configuration says it; empty for everybody."""
-    return getattr(dict(found.context.config.models.named())[name], "eligible", None) or ""
-
-
-def _dots(
-    place: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    persona: np.ndarray[Any, np.dtype[np.int64]],
-) -> Iterator[rows.Dot]:
-    """People by place: on a grid as fine as their number allows, the far ends drawn in."""
-    if len(place) < rows.LEAST_DOT:
-        return
-    low, high = np.quantile(place, 0.005, axis=0), np.quantile(place, 0.995, axis=0)
-    columns = int(np.clip((1.6 * len(place) / _PEOPLE_A_DOT) ** 0.5, _NARROWEST, _WIDEST))
-    cells = np.array([columns, max(int(columns / 1.6), 4)])
-    size = np.where(high > low, high - low, 1.0) / cells
-    at = np.clip(((place - low) / size).astype(np.int64), 0, cells - 1)
-    keys, inverse = np.unique(at, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    tallies = np.zeros((len(keys), int(persona.max()) + 1), dtype=np.int64)
-    np.add.at(tallies, (inverse, persona), 1)
-    for key, tally in zip(keys, tallies, strict=True):
-        people = int(tally.sum())
-        if people >= rows.LEAST_DOT:
-            x, y = low + (key + 0.5) * size
-            yield rows.Dot(round(float(x), 3), round(float(y), 3), people, int(tally.argmax()))
-
-
-# ---------------------------------------------------------------------- affinity
-def affinity(found: Understanding) -> tuple[rows.TopicSummary, ...]:
-    """Every affinity model in use."""
-    made = []
-    for name, settings in found.context.config.models.named():
-        model: Any = found.scores.models.get(name)
-        if settings.type != "lda" or model is None:
-            continue
-        counted = dict(
-            found.warehouse.rows(
-                f"SELECT s.{quote(f'{name}.top_id')} AS t, count(*) AS n FROM scored AS s GROUP"
-                " BY 1"
-            )
-        )
-        topics = [
-            rows.TopicRow(key, label, int(counted.get(key, 0)), tuple(items[:_TOP_ITEMS]))
-            for key, label, items in zip(model.ids, model.names, model.contrasts, strict=True)
-        ]
-        topics.sort(key=lambda one: (-one.people, one.id))
-        made.append(rows.TopicSummary(name, tuple(topics), int(counted.get(None, 0))))
-    return tuple(made)
