@@ -82,7 +82,7 @@ def test_online_retail(tmp_path: Path) -> None:
     # Whoever bought most last year goes on doing so: no model of ours beats that there.
     assert set(scores.cards) == {"affinity", "pairs", "personas", "purchase_30d", "churn_60d"}
     (refusal,) = [f for f in scores.findings if f.subject == "models.clv_90d"]
-    assert "does not beat last_365d_value" in refusal.message
+    assert "does not beat last year's spend" in refusal.message
 
 
 @pytest.mark.timeout(900)
