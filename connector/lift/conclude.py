@@ -9,7 +9,7 @@ from connector.lift.multiple import benjamini_hochberg
 from connector.lift.question import Draft
 from connector.lift.result import CampaignLift, SegmentLift
 from connector.lift.rules import MeasurementSpec
-from connector.lift.verdict import judge
+from connector.lift.verdict import Basis, Evidence, judge
 
 
 def conclude(drafts: Iterable[Draft], rules: MeasurementSpec) -> list[CampaignLift]:
@@ -17,7 +17,9 @@ def conclude(drafts: Iterable[Draft], rules: MeasurementSpec) -> list[CampaignLi
 
     Goals are corrected together, over the campaigns, each in its newest epoch; classes of people
     are corrected together too, for each metric over all campaigns. Other metrics are shown beside
-    the goal and are not corrected.
+    the goal and are not corrected. What can get no verdict whatever it shows (too few buyers are
+    expected, a ratio, a look before its day) is in no family: its p-value is not yet what it
+    claims, and a false small one would make it easier for the others.
 
     Args:
         drafts: All comparisons that were looked at, not only promising ones.
@@ -35,7 +37,7 @@ def conclude(drafts: Iterable[Draft], rules: MeasurementSpec) -> list[CampaignLi
         and one.lift.is_goal
         and one.lift.epoch == newest[one.lift.campaign]
         and one.lift.p_value is not None
-        and not one.evidence.distrust
+        and may_be_called(one.evidence, rules)
     ]
     adjusted = dict(
         zip(
@@ -57,6 +59,22 @@ def conclude(drafts: Iterable[Draft], rules: MeasurementSpec) -> list[CampaignLi
     ]
 
 
+def may_be_called(evidence: Evidence, rules: MeasurementSpec) -> bool:
+    """Whether a comparison could be called a win or a loss, by what does not depend on its effect.
+
+    Args:
+        evidence: Its numbers.
+        rules: Hold the thresholds.
+    """
+    return (
+        not evidence.distrust
+        and not evidence.too_early
+        and evidence.basis is not Basis.RATIO
+        and evidence.expected_buyers is not None
+        and evidence.expected_buyers >= rules.thresholds.verdict_from
+    )
+
+
 def _corrected_segments(
     drafts: Sequence[Draft], rules: MeasurementSpec
 ) -> dict[int, tuple[tuple[SegmentLift, int], ...]]:
@@ -64,7 +82,7 @@ def _corrected_segments(
     families: dict[str, list[tuple[int, int]]] = {}
     for i, one in enumerate(drafts):
         for j, part in enumerate(one.lift.segments):
-            if part.p_value is not None and not one.evidence.distrust:
+            if part.p_value is not None and may_be_called(one.segments[j], rules):
                 families.setdefault(one.lift.metric, []).append((i, j))
     found: dict[tuple[int, int], tuple[float, int]] = {}
     for places in families.values():

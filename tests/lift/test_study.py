@@ -240,6 +240,28 @@ def test_goals_are_corrected_together_by_benjamini_and_hochberg(warehouse):
     assert all(one.p_adjusted is None for one in loose)
 
 
+def test_what_can_get_no_verdict_is_in_no_family(warehouse):
+    """A false small p-value among too few buyers would make it easier for the others."""
+    rng = np.random.default_rng(83)
+    everyone, bought = [], []
+    for name, rates, n in (
+        ("c0", {T: 0.46, N: 0.4}, 1_200),
+        ("c1", {T: 0.42, N: 0.4}, 1_200),
+        ("small", {T: 1.0, N: 0.1}, 60),
+    ):
+        people, orders = staggered(rng, rates, n=n, name=name)
+        everyone += people
+        bought += orders
+    load(warehouse, everyone, bought)
+    names = ("c0", "c1", "small")
+    *large, small = run(warehouse, *(spec(name=name) for name in names), as_of=day(120))
+    assert small.expected_buyers < 45
+    assert small.p_value < 0.01
+    assert small.p_adjusted is None
+    wanted = stats.false_discovery_control([one.p_value for one in large], method="bh")
+    assert [one.p_adjusted for one in large] == pytest.approx(list(wanted), rel=1e-12)
+
+
 def test_classes_are_compared_by_themselves_and_corrected(warehouse):
     people, orders = staggered(np.random.default_rng(80), {T: 0.5, N: 0.35})
     load(warehouse, people, orders)

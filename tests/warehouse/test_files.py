@@ -170,7 +170,7 @@ def test_parquet(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
 
 
 def test_a_header_in_quotation_marks(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
-    """Most tools quote text, and with it the names: each delimiter but the right one breaks them."""
+    """Read with any other delimiter than its own, such a header is broken."""
     for i, mark in enumerate(",;\t|"):
         path = write(tmp_path, f"q{i}.csv", f'"id"{mark}"name"\n"1"{mark}"a,b;c"\n')
         warehouse.attach_csv(f"quoted{i}", path)
