@@ -131,6 +131,9 @@ NEEDS_CONTACT = frozenset(
 )
 """Columns that mean nothing for people who are sent nothing: who gets no e-mail cannot click."""
 
+_ABOUT_EMAIL = re.compile(r"'email_\w+'")
+"""A meaning of events that only people have who are written to."""
+
 CAMPAIGN_COSTS = ("offer_cost", "contact_cost")
 """Columns that the campaign's strategy gives."""
 
@@ -335,8 +338,12 @@ class MetricSpec:
 
     @property
     def needs_contact(self) -> bool:
-        """Whether it means nothing for people who are sent nothing."""
-        return bool(self.person_columns & NEEDS_CONTACT)
+        """Whether it means nothing for people who are sent nothing.
+
+        Of rows of events it is what their condition, or what is summed, says of e-mail.
+        """
+        told = f"{self.expression} {self.where}" if self.source is Source.EVENTS else ""
+        return bool(self.person_columns & NEEDS_CONTACT or _ABOUT_EMAIL.search(told))
 
     @property
     def campaign_costs(self) -> frozenset[str]:

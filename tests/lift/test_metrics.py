@@ -227,3 +227,37 @@ def test_the_statements_can_be_written_for_every_engine(engine):
         repeated_people_sql(["winback"]),
     ):
         assert render(statement, engine).startswith(("WITH", "SELECT"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "needs"),
+    [
+        (MetricSpec("m", MetricKind.COUNT, "email_clicks", 30), True),
+        (MetricSpec("m", MetricKind.SHARE, "unsubscribed or orders = 0", 30), True),
+        (
+            MetricSpec(
+                "m", MetricKind.COUNT, "events", 30, source=Source.EVENTS,
+                where="meaning = 'email_click'",
+            ),
+            True,
+        ),
+        (
+            MetricSpec(
+                "m", MetricKind.SUM, "CASE WHEN meaning IN ('email_open') THEN 1 ELSE 0 END", 30,
+                source=Source.EVENTS,
+            ),
+            True,
+        ),
+        (
+            MetricSpec(
+                "m", MetricKind.COUNT, "events", 30, source=Source.EVENTS,
+                where="meaning = 'product_view'",
+            ),
+            False,
+        ),
+        (REVENUE, False),
+    ],
+)  # fmt: skip
+def test_what_only_people_do_who_are_written_to(metric, needs):
+    """However it is counted: against no contact a click means nothing."""
+    assert metric.needs_contact is needs
