@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 
 from connector.errors import ConfigError
 from connector.models import store
@@ -177,3 +180,39 @@ def test_suggested_names_speak_the_words_of_the_file(opened: Open, tmp_path: Pat
 def test_only_models_with_labels_can_be_accepted(opened: Open) -> None:
     with pytest.raises(ConfigError, match=re.escape("no model with labels is named 'rfm'")):
         opened(TOPICS).train(accept_labels=("rfm",))
+
+
+def test_people_on_a_border_keep_their_persona_from_run_to_run(tmp_path: Path) -> None:
+    """A held label stays until another centre is nearer by a tenth: by the distances themselves."""
+    modelled_shop.build(tmp_path, n=400)
+    clock = modelled_shop.Clock()
+    with modelled_shop.open_project(tmp_path, clock, text=CLUSTERS) as project:
+        _, report = project.sync()
+        folder = project.state.folder / "runs" / report.run_id
+        held = pd.read_parquet(folder / "scores.parquet").set_index("profile_id")
+        clock.now += timedelta(days=28)
+        with project.workspace() as warehouse:
+            act = project.understand(warehouse)
+            fitted = act.scores.models["personas"]
+            wanted = ["profile_id", *fitted.scaler.features]
+            rows = warehouse.rows(f"SELECT {', '.join(wanted)} FROM features")
+            said = dict(
+                warehouse.rows('SELECT profile_id, "personas.cluster" FROM personas_scores')
+            )
+    people = pd.DataFrame(rows, columns=wanted).set_index("profile_id").loc[list(said)]
+    away = cdist(fitted.scaler.transform(people), fitted.centroids)
+    place = {label: i for i, label in enumerate(fitted.ids)}
+    stayed = moved = 0
+    for who, distances in zip(people.index, away, strict=True):
+        before, now = held["personas.cluster"].get(who), said[who]
+        nearest = fitted.ids[int(distances.argmin())]
+        if before is None or nearest == before:
+            assert now == nearest
+        elif distances.min() > 0.9 * distances[place[before]]:
+            assert now == before
+            stayed += 1
+        else:
+            assert now == nearest
+            moved += 1
+    assert stayed
+    assert moved
