@@ -96,9 +96,12 @@ def silent_guards(config: Config) -> Iterator[Finding]:
     if not guards.needs_approval.first_sync:
         message = "the first sync to a destination is sent without anybody's approval"
         yield _finding(config, Level.WARNING, (*path, "needs_approval", "first_sync"), message)
-    for key in ("removals_above", "additions_above", "source_rows_drop_above"):
+    for key in ("removals_above", "source_rows_drop_above"):
         if getattr(guards, key) >= 1:
             yield _finding(config, Level.WARNING, (*path, key), "100% switches this guard off")
+    if guards.additions_above >= 1:
+        message = "at 100% a list may double in one run before anybody is asked"
+        yield _finding(config, Level.WARNING, (*path, "additions_above"), message)
 
 
 SALT_CHARACTERS = 16

@@ -125,6 +125,16 @@ def test_a_good_file_gets_notes_only() -> None:
                 "",
             ),
         ),
+        (
+            "removals_above: 20%",
+            "additions_above: 100%",
+            (
+                Level.WARNING,
+                "guards.additions_above",
+                "shop.yaml:87: at 100% a list may double in one run before anybody is asked",
+                "",
+            ),
+        ),
     ],
 )
 def test_a_finding(old: str, new: str, finding: tuple[Level, str, str, str]) -> None:
