@@ -15,7 +15,9 @@ from scipy.spatial.distance import cdist
 from connector.errors import ConfigError
 from connector.models import store
 from connector.models.labels import read_registry
+from connector.models.matching import LabelRules
 from connector.pipeline.project import Project
+from connector.pipeline.scoring import affinity
 from connector.pipeline.show.standing import Standing
 from tests.pipeline import modelled_shop
 
@@ -216,3 +218,34 @@ def test_people_on_a_border_keep_their_persona_from_run_to_run(tmp_path: Path) -
             moved += 1
     assert stayed
     assert moved
+
+
+def test_a_first_taste_is_held_from_run_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another topic must be a hundred times as large, nobody's first one changes."""
+    rules = LabelRules(min_overlap=0.7, hysteresis=99.0)
+    monkeypatch.setattr(affinity, "rules_of", lambda _labels: rules)
+    modelled_shop.build(tmp_path, n=400)
+    # More topics than there are tastes: which is a person's first, a few baskets may change.
+    text = TOPICS.replace("topics: 3", "topics: 5\n    min_baskets: 1")
+    clock = modelled_shop.Clock()
+    clock.now -= timedelta(days=150)
+    with modelled_shop.open_project(tmp_path, clock, text=text) as project:
+        _, report = project.sync()
+        folder = project.state.folder / "runs" / report.run_id
+        scores = pd.read_parquet(folder / "scores.parquet").set_index("profile_id")
+        held = scores["affinity.top_id"].dropna().to_dict()
+        clock.now += timedelta(days=180)
+        with project.workspace() as warehouse:
+            fitted = project.understand(warehouse).scores.models["affinity"]
+            named = ", ".join(f'"affinity.{key}"' for key in fitted.keys)
+            rows = warehouse.rows(
+                f'SELECT profile_id, "affinity.top_id", {named} FROM affinity_scores'
+            )
+    outgrown = 0
+    for who, now, *shares in rows:
+        if who in held:
+            assert now == held[who]
+            outgrown += fitted.ids[shares.index(max(shares))] != held[who]
+    assert outgrown
