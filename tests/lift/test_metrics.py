@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from connector.errors import ConfigError
-from connector.lift.metrics import MetricKind, MetricSpec, by_window
+from connector.lift.metrics import MetricKind, MetricSpec, Source, by_window
 from connector.lift.units import units_sql
 from connector.lift.windows import people_sql, repeated_people_sql
 from connector.warehouse.macros import ENGINES
