@@ -31,6 +31,7 @@ from connector.models.card import Gate, ModelCard
 from connector.models.labels import Registry, settle
 from connector.models.matching import LabelRules
 from connector.models.threads import one_thread
+from connector.numbers import several
 
 Floats = npt.NDArray[np.float64]
 
@@ -220,7 +221,7 @@ def _check_enough(n_people: int, n_items: int, spec: AffinitySpec) -> None:
         )
     if n_items <= spec.topics[1]:
         raise InsufficientDataError(
-            f"The model {spec.name!r} sees {n_items} items; topics up to {spec.topics[1]} need"
+            f"The model {spec.name!r} sees {several(n_items, 'item')}; topics up to {spec.topics[1]} need"
             " more than that.",
             hint="Take a finer `level`, or fewer topics.",
         )

@@ -8,7 +8,7 @@ returned knows everything before ``as_of`` and has those weights.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -259,19 +259,40 @@ def _card(
         features=("profile_id", "basket_id", "item", "at"),
         metrics=metrics,
         baselines=baselines,
-        gates=(
-            Gate(
-                "beats_popularity",
-                f"more than the {popular['precision']:.1%} of a list of best sellers",
-                f"{found['precision']:.1%} of what is listed was bought",
-                found["precision"] > popular["precision"],
-            ),
-            Gate(
-                "beats_own_favourites",
-                f"no less than the {own['precision']:.1%} of a list of what the person buys most",
-                f"{found['precision']:.1%} of what is listed was bought",
-                found["precision"] >= own["precision"],
-            ),
-        ),
+        gates=_gates(found, popular, own) if second else _untried(spec),
         notes=notes,
+    )
+
+
+def _gates(
+    found: Mapping[str, float], popular: Mapping[str, float], own: Mapping[str, float]
+) -> tuple[Gate, ...]:
+    """The lists beside those of the two simple rules, on the same people."""
+    bought = f"{found['precision']:.1%} of what is listed was bought"
+    return (
+        Gate(
+            "beats_popularity",
+            f"more than the {popular['precision']:.1%} of a list of best sellers",
+            bought,
+            found["precision"] > popular["precision"],
+        ),
+        Gate(
+            "beats_own_favourites",
+            f"no less than the {own['precision']:.1%} of a list of what the person buys most",
+            bought,
+            found["precision"] >= own["precision"],
+        ),
+    )
+
+
+def _untried(spec: NextSpec) -> tuple[Gate, ...]:
+    """What nobody has tried is not published, and no share is told that nobody has measured."""
+    return (
+        Gate(
+            "beats_popularity",
+            f"at least {spec.min_people} people who were known {spec.horizon_days} days ago and"
+            " have bought since, to try the lists on",
+            "too little past",
+            passed=False,
+        ),
     )

@@ -182,6 +182,10 @@ def test_a_young_shop_is_told_that_nothing_was_judged() -> None:
     lines["at"] = pd.Timestamp(2026, 2, 20)
     model = fitted(lines)
     assert not model.card.is_publishable
+    # Nobody has measured a share, so none is told.
+    said = " ".join(gate.found + gate.required for gate in model.card.gates)
+    assert "too little past" in said
+    assert "%" not in said
     assert len(model.card.notes) == 2
     with pytest.raises(ModelError, match="lack the column at"):
         fitted(lines.drop(columns="at"))
