@@ -221,8 +221,8 @@ def _check_enough(n_people: int, n_items: int, spec: AffinitySpec) -> None:
         )
     if n_items <= spec.topics[1]:
         raise InsufficientDataError(
-            f"The model {spec.name!r} sees {several(n_items, 'item')}; topics up to {spec.topics[1]} need"
-            " more than that.",
+            f"The model {spec.name!r} sees {several(n_items, 'item')}; topics up to"
+            f" {spec.topics[1]} need more than that.",
             hint="Take a finer `level`, or fewer topics.",
         )
 
