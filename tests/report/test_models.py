@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 
 from connector.models.propensity.gates import gates
@@ -110,13 +111,14 @@ def test_gates_are_words_that_a_marketer_reads() -> None:
     """Of every kind of model, from their own code."""
     alarms = gates(
         PublishIf(positives_at_least=1_500, auc_at_least=0.6, beats=("rfm_score",)),
-        alarm_at=0.85, n_positive=4_205, found={"auc": 0.745, "ece": 0.01},
+        alarm_at=0.85, n_positive=4_205, label=(np.arange(1_000) < 100).astype(float), found={"auc": 0.745, "ece": 0.01},
         baselines={"rfm_score": {"auc": 0.721}}, feature_aucs={"orders_365d": 0.725},
     )  # fmt: skip
     said = [gate(one.name, one.found, one.required) for one in alarms]
     assert said == [
         "Enough people to learn from: 4,205 people did it; needed: at least 1,500 people who did"
         " it",
+        "Better than chance: AUC 0.745; needed: an AUC above 0.550: so far chance alone may reach",
         "Tells people apart: AUC 0.745; needed: an AUC of 0.600 or more",
         "Beats the simple rule: AUC 0.745; needed: more than the 0.721 of the RFM score",
         "Not too good to be true: AUC 0.745; needed: an AUC below 0.85: from there on an input may"
@@ -227,6 +229,8 @@ def test_orders_to_expect_stand_beside_their_range_and_their_past_error(page: No
     tiny = sample_models.demand().segments[1]
     assert (tiny.people, tiny.expected, tiny.low, tiny.high, tiny.error) == (7, *[None] * 4)
     assert "Not tried on the past, for they read scores of other models: ready_to_buy." in text
+    # Everybody may buy of any category: their number says nothing beside one.
+    assert text.count("12,200") == 1
 
 
 def test_a_rule_in_place_of_a_value_model_is_called_one() -> None:
