@@ -111,7 +111,8 @@ def test_gates_are_words_that_a_marketer_reads() -> None:
     """Of every kind of model, from their own code."""
     alarms = gates(
         PublishIf(positives_at_least=1_500, auc_at_least=0.6, beats=("rfm_score",)),
-        alarm_at=0.85, n_positive=4_205, label=(np.arange(1_000) < 100).astype(float), found={"auc": 0.745, "ece": 0.01},
+        alarm_at=0.85, n_positive=4_205, label=(np.arange(1_000) < 100).astype(float),
+        found={"auc": 0.745, "ece": 0.01},
         baselines={"rfm_score": {"auc": 0.721}}, feature_aucs={"orders_365d": 0.725},
     )  # fmt: skip
     said = [gate(one.name, one.found, one.required) for one in alarms]
