@@ -262,8 +262,10 @@ class _Study:
         )
         findings = list(health)
         joined = self._joined(spec, epoch, metric, arms)
-        if joined is not None and all(one.gate != Gate.JOINED for one in findings):
-            findings.append(joined)
+        told = next((one for one in findings if one.gate == Gate.JOINED), None)
+        if joined is not None and (told is None or (joined.alarm and not told.alarm)):
+            # Everybody may be in the shop's data, and a score be known of one arm only.
+            findings = [*(one for one in findings if one is not told), joined]
         mixed = self.people.contamination(
             spec.campaign, epoch, arm, warn_above=self.rules.contaminated_above
         )

@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 from connector.domain import Arm
-from connector.lift.analysis import CampaignSpec, IntendedShares, MeasurementSpec, analyse
+from connector.lift.analysis import CampaignSpec, Counted, IntendedShares, MeasurementSpec, analyse
+from connector.lift.health import Gate, Intake
 from connector.lift.inputs import Inputs
 from connector.lift.metrics import MetricKind, MetricSpec
 from connector.lift.result import Role, Stage
@@ -456,3 +457,34 @@ def test_a_cost_of_redemptions_is_an_estimate_of_its_own(warehouse):
     unknown = run(warehouse, spec(**costs, redemption_is_known=False), as_of=day(60))[0]
     assert unknown.money.cost is None
     assert "discount" in unknown.money.cost_note
+
+
+def test_scores_that_are_known_of_one_arm_only_are_not_trusted(warehouse):
+    """Also where everybody is in the shop's data, so that the gate itself has nothing to say."""
+    people, orders = staggered(np.random.default_rng(84), {T: 0.4, N: 0.4}, n=300, days=1)
+    load(warehouse, people, orders)
+    lost = {p.profile_id for i, p in enumerate(people) if p.arm == T.value and i % 2}
+    known = [p.profile_id for p in people if p.profile_id not in lost]
+    times = [at for at in (day(0), day(30)) for _ in known]
+    warehouse.load(
+        "lift_scores",
+        pa.table(
+            {
+                "profile_id": [*known, *known],
+                "score": ["clv.expected"] * len(times),
+                "at": pa.array([at.replace(tzinfo=None) for at in times], STAMP),
+                "value": np.arange(float(len(times))),
+            }
+        ),
+    )
+    growth = MetricSpec("growth", K.DELTA, "clv.expected", 30)
+    everybody = {Gate.JOINED: [Intake(HALF, {T: 300, N: 300})]}
+    (found,) = run(
+        warehouse,
+        spec(growth),
+        as_of=day(40),
+        inputs=Inputs(has_scores=True),
+        seen={("winback", 1): Counted(everybody)},
+    )
+    assert found.verdict is Verdict.DO_NOT_TRUST
+    assert [one.alarm for one in found.health if one.gate == Gate.JOINED] == [True]
