@@ -177,6 +177,13 @@ def test_taste_fills_the_list_and_gives_its_topic() -> None:
         NextModel.from_dict({**model.to_dict(), "weights": [1.0]})
 
 
+def test_lists_that_are_best_sellers_for_everybody_are_not_published() -> None:
+    """With one item to sell, no list can be better than the list of best sellers."""
+    card = fitted(shop().assign(item="pans").drop_duplicates("basket_id")).card
+    assert card.metrics["precision"] == card.baselines["popularity"]["precision"] > 0
+    assert [gate.name for gate in card.gates if not gate.passed] == ["beats_popularity"]
+
+
 def test_a_young_shop_is_told_that_nothing_was_judged() -> None:
     lines = shop()
     lines["at"] = pd.Timestamp(2026, 2, 20)
