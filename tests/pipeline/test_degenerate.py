@@ -233,7 +233,7 @@ CASES = (
     ),
     Case(
         one_time,
-        {"affinity": "sees 1 items", "next": "200 baskets", "buys": "each must be 100 or more"},
+        {"affinity": "sees 1 item", "next": "200 baskets", "buys": "each must be 100 or more"},
         rule="Only 0 customers bought again; 50 are needed",
     ),
     Case(

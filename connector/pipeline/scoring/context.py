@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,8 @@ class ScoringContext:
         rfm: Today's cut points.
         documents: Models in use so far, as they are stored: one may read another.
         past_arms: Campaign -> who was in which of its arms.
+        registries: Registries of labels that are not written yet, by path: those of the run whose
+            models are used to look back.
         accepted: Models whose new labels are used however many people change theirs.
         progress: Told what goes on.
     """
@@ -59,6 +62,7 @@ class ScoringContext:
     rfm: RfmModel
     documents: dict[str, str] = field(default_factory=dict)
     past_arms: Callable[[str], PastArms] = nobody
+    registries: Mapping[Path, str] = field(default_factory=dict)
     accepted: Collection[str] = ()
     progress: Callable[[str], None] = lambda _what: None
 

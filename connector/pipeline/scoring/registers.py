@@ -30,7 +30,12 @@ def registry_of(context: ScoringContext, name: str, labels: Labels | None) -> Re
     Raises:
         ConfigError: The file cannot be read; the message names its line.
     """
-    if labels is None or not (path := _path(context, labels)).exists():
+    if labels is None:
+        return Registry(name)
+    path = _path(context, labels)
+    if (text := context.registries.get(path)) is not None:
+        return read_registry(text, model=name, what=labels.registry)
+    if not path.exists():
         return Registry(name)
     return read_registry(path.read_text(encoding="utf-8"), model=name, what=labels.registry)
 

@@ -223,6 +223,7 @@ def _first_act(
         rules=featuring.input_rules(config, chosen.packs),
         rfm=model,
         past_arms=lambda campaign: read_past_arms(state, campaign),
+        registries={} if looking_back is None else looking_back.scores.files,
         accepted=accepted,
         progress=progress,
     )
