@@ -25,7 +25,7 @@ from connector.pipeline.activate.activation import Activation, Progress
 from connector.pipeline.activate.applying import ApplyReport, apply_plan
 from connector.pipeline.activate.planning import make_plan
 from connector.pipeline.prove.power_plan import underpowered
-from connector.pipeline.prove.registered import register_ends
+from connector.pipeline.prove.registered import register
 from connector.pipeline.show import movement, publish
 from connector.pipeline.show.standing import standings
 from connector.pipeline.show.trained import Trained
@@ -314,7 +314,7 @@ class Project:
 
     def _apply(self, plan: Plan, *, approved: Collection[str], approver: str) -> ApplyReport:
         self.journal.take_up(self.now)
-        register_ends(self.config, self.state)
+        register(self.config, self.state)
         report = apply_plan(
             self.state,
             self.activation(None, as_of=plan.header.as_of),

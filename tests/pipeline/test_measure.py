@@ -14,7 +14,7 @@ import pytest
 
 from connector.pipeline.project import Project
 from connector.pipeline.prove import measure as third_act
-from connector.pipeline.prove.registered import register_ends, registered_end
+from connector.pipeline.prove.registered import register, registered_end, registered_goal
 from connector.pipeline.show.report import gather_report, write_report
 from connector.pipeline.understand.act import remember
 from connector.report.data import ReportData
@@ -177,7 +177,7 @@ def test_the_day_of_the_result_is_registered_once(place: Place) -> None:
         return NO_END.replace("    segment: big\n", f"    segment: big\n    decide_on: {day}\n")
 
     with place.open(with_day("2026-05-04")) as project:
-        register_ends(project.config, project.state)
+        register(project.config, project.state)
         end = registered_end(project.config, project.state, "spenders")
         # Midnight in Berlin, summer time.
         assert end.at == datetime(2026, 5, 3, 22, tzinfo=UTC)
@@ -194,6 +194,29 @@ def test_the_day_of_the_result_is_registered_once(place: Place) -> None:
         # The last day is included, and the goal's thirty days of 24 hours follow it.
         end = registered_end(project.config, project.state, "over")
         assert end.at == datetime(2026, 2, 1, 23, tzinfo=UTC) + timedelta(days=30)
+
+
+def test_the_goal_is_registered_once(place: Place) -> None:
+    """Whoever looks, and then names another metric the goal, is not judged on that one."""
+    goal = "goal: revenue_per_person_30d"
+    assert goal in NO_END
+    with place.open() as project:
+        first, note = registered_goal(project.config, project.state, "winback")
+        assert (first, note) == ("revenue_per_person_30d", "")
+    with place.open(NO_END.replace(goal, "goal: conversion_30d")) as project:
+        kept, note = registered_goal(project.config, project.state, "winback")
+        assert kept == "revenue_per_person_30d"
+        assert "the file now says conversion_30d" in note
+        with project.workspace() as workspace:
+            found = project.understand(workspace)
+            lifts = third_act.measure(project.config, project.state, workspace, as_of=found.as_of)
+    goals = {lift.metric for lift in lifts if lift.campaign == "winback" and lift.is_goal}
+    assert goals == {"revenue_per_person_30d"}
+    assert all(
+        "the file now says conversion_30d" in lift.outlook.end_note
+        for lift in lifts
+        if lift.campaign == "winback" and lift.outlook is not None
+    )
 
 
 def test_the_lift_lies_beside_the_report_for_other_tools(place: Place) -> None:

@@ -20,7 +20,7 @@ from connector.lift.verdict import Thresholds
 from connector.pipeline import specs
 from connector.pipeline.prove import gates, outcomes
 from connector.pipeline.prove.outcomes import load_assignments
-from connector.pipeline.prove.registered import Registered, registered_end
+from connector.pipeline.prove.registered import Registered, registered_end, registered_goal
 from connector.profiles.spec import MarginFrom
 
 if TYPE_CHECKING:
@@ -148,16 +148,17 @@ def _campaign(
     contact = None if strategy is None else strategy.cost_per_contact
     redemption = None if strategy is None else strategy.cost_per_redemption
     end: Registered = registered_end(config, state, name)
-    rest = (metric for key, metric in metrics.items() if key != campaign.goal)
+    goal, goal_note = registered_goal(config, state, name)
+    rest = (metric for key, metric in metrics.items() if key != goal)
     return CampaignSpec(
         campaign=name,
-        metrics=(metrics[campaign.goal], *rest),
+        metrics=(metrics[goal], *rest),
         shares=shares,
         cost_per_person=None if contact is None else float(contact),
         cost_per_redemption=float(redemption) if redemption else None,
         redemption_is_known="discount" in config.tables.orders.columns,
         ends_at=end.at,
-        end_note=end.note,
+        end_note=" ".join(filter(None, (end.note, goal_note))),
     )
 
 

@@ -1,9 +1,10 @@
-"""When a result is read: registered before anybody looks, and never moved by a look.
+"""When a result is read, and on what: registered before anybody looks, and never moved by a look.
 
 The day is that of the file: ``decide_on``, or the one on which the last window closes after
 ``end``. It is written down with the first run that is applied, at the latest when an epoch is first
 measured; from then on the state's day counts, and a file that says another is told so. Who may move
-the day after a look can stop at a lucky one. A new epoch registers anew.
+the day after a look can stop at a lucky one. The goal is registered in the same way: who may choose
+among ten metrics after a look finds one that won. A new epoch registers anew.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from connector.state.database import State
 
 NAME = "registered_end:{campaign}:{epoch}"
+GOAL = "registered_goal:{campaign}:{epoch}"
 ENDLESS = "It has no registered end, so every interval allows for looking on and on."
 
 
@@ -65,10 +67,42 @@ def registered_end(config: Config, state: State, name: str) -> Registered:
     )
 
 
-def register_ends(config: Config, state: State) -> None:
-    """Register the ends of all campaigns, before anybody has seen a result."""
+def registered_goal(config: Config, state: State, name: str) -> tuple[str, str]:
+    """The metric that a campaign is judged on, and what must be said of it.
+
+    Written down now where it was not yet. A metric that the file has no longer cannot judge: then
+    the file's own does, and that is said.
+
+    Args:
+        config: Names the goal.
+        state: Keeps what was registered.
+        name: The campaign.
+    """
+    campaign = config.campaigns[name]
+    key = GOAL.format(campaign=name, epoch=campaign.epoch)
+    stored = state.get(key)
+    if stored is None:
+        state.put(key, campaign.goal)
+        return campaign.goal, ""
+    if stored == campaign.goal:
+        return stored, ""
+    if stored not in config.measured:
+        return campaign.goal, (
+            f"It was registered to be judged on {stored}, which is no metric of the file any more;"
+            f" {campaign.goal} was chosen after it began, so take its verdict as a hint."
+        )
+    return stored, (
+        f"It was registered to be judged on {stored}, and the file now says {campaign.goal}: what"
+        " was registered decides, since a goal that is chosen after a look can be chosen to win. A"
+        " new epoch registers anew."
+    )
+
+
+def register(config: Config, state: State) -> None:
+    """Register the ends and goals of all campaigns, before anybody has seen a result."""
     for name in config.campaigns:
         registered_end(config, state, name)
+        registered_goal(config, state, name)
 
 
 def _planned(config: Config, campaign: Campaign) -> datetime | None:
