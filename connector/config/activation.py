@@ -71,13 +71,13 @@ class Strategy(Section):
         otherwise: The strategy that is given while none has.
     """
 
-    best_offer_of: Name | None = None
-    otherwise: Name | None = None
     objective: Text | None = None
     offer: Text | None = None
     cost_per_contact: Money | None = None
     cost_per_redemption: Money | None = None
     content: Mapping[Text, Plain] = Field(default_factory=dict)
+    best_offer_of: Name | None = None
+    otherwise: Name | None = None
 
 
 class Permission(Section):

@@ -168,7 +168,7 @@ def test_an_unreadable_entry_is_not_blamed_on_those_who_name_it() -> None:
     text = broken("  reward: {offer: early_access}", "  reward: {ofer: early_access}")
     assert message_of(text) == (
         "shop.yaml:51: strategies.reward.ofer: unknown key; allowed: objective, offer, cost_per_contact,"
-        " cost_per_redemption, content. Did you mean 'offer'?"
+        " cost_per_redemption, content, best_offer_of, otherwise. Did you mean 'offer'?"
     )
 
 
