@@ -118,8 +118,6 @@ def estimate(
         t, c = cuped(treatment, holdout)
         adjusted = True
     made = _mean(t, c, methods.mean)
-    # A percentage is of what people brought, not of what is left of it after the adjustment.
-    made = replace(made, relative=lambda level: _log_ratio(treatment.y, holdout.y, level))
     if not adjusted:
         return made
     gained = variance_reduction(treatment, holdout)

@@ -18,8 +18,10 @@ from connector.lift.adjustment import (
     post_stratified,
     variance_reduction,
 )
+from connector.lift.estimate import Methods, estimate
 from connector.lift.intervals import hall_interval, welch_interval
 from connector.lift.joint import JointMoments
+from connector.lift.metrics import MetricKind
 from connector.lift.moments import ArmMoments
 from tests.lift.golden.read import golden, joint
 from tests.lift.test_joint import people, same
@@ -44,6 +46,17 @@ def test_cuped_agrees_with_tea_tasting(case):
     assert (found.estimate, found.low, found.high) == pytest.approx(
         tuple(wanted[f"effect_size{end}"] for end in ("", "_ci_lower", "_ci_upper")), rel=1e-9
     )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_percentage_beside_it_is_adjusted_too(case):
+    """tea-tasting's; and never of another sign than the difference that it stands beside."""
+    arms = [joint(case["arms"][arm], "money", "before") for arm in BOTH]
+    found = estimate(MetricKind.SUM, *arms, Methods(adjusts=True))
+    relative = found.relative(0.95)
+    wanted = case["answers"]["cuped"]["rel_effect_size"]
+    assert relative.estimate == pytest.approx(wanted, rel=1e-9)
+    assert (relative.estimate > 0) == (found.estimate > 0)
 
 
 def test_theta_is_the_slope_of_least_squares_over_everybody():
